@@ -151,7 +151,7 @@ class Survey:
         >>> from astropy import units as u
         >>> from lensfinder_audit.surveys.legacy_dr10 import LEGACY_DR10
         >>> LEGACY_DR10.electrons_per_flux('r', 180 * u.s).round(0)
-        <Quantity 9609. electron / nmgy>
+        <Quantity 9604. electron / nmgy>
         """
         if band not in self.electron_zero_points:
             raise ConfigError(f'{self.name} states no electron zero point for band {band!r}; '

@@ -1,0 +1,277 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""
+The schema of every table that crosses a module border.
+
+A schema lists the columns that a table must or may have; further columns, such
+as observing conditions, are always allowed. `check_table` says what is wrong in
+words that name the column, the number of rows and the nearest column there is.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+from astropy import units as u
+from astropy.table import QTable
+
+import lensfinder_audit
+from lensfinder_audit.exceptions import TableError, did_you_mean
+from lensfinder_audit.files import write_whole
+
+__all__ = ['Column', 'Schema', 'SCHEMAS', 'CELL_STATES', 'check_table', 'schema_meta',
+           'require_columns', 'write_whole']
+
+#: What a cell of a result can be. A cell is *empty* where no object fell into
+#: it, *impossible* where the selection of the sample lets none fall into it,
+#: and *unsupported* where too few objects or groups carry a number.
+CELL_STATES = ('supported', 'unsupported', 'empty', 'impossible')
+
+_KINDS = {'float': 'fiu', 'int': 'iu', 'bool': 'biu', 'str': 'UOS'}
+
+
+@dataclass(frozen=True)
+class Column:
+    """
+    One column of a schema.
+
+    Parameters
+    ----------
+    kind : str
+        ``'float'``, ``'int'``, ``'bool'`` or ``'str'``.
+    description : str
+        What it holds.
+    unit : str, optional
+        Unit that a quantity must convert to; a bare column is taken to be in it.
+    required : bool, optional
+        Whether the table must have the column.
+    allowed : tuple, optional
+        The only values that may occur.
+    span : tuple of float, optional
+        Least and greatest value.
+    """
+
+    kind: str
+    description: str
+    unit: str = ''
+    required: bool = True
+    allowed: tuple = ()
+    span: tuple = ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """
+    The columns of one kind of table.
+
+    Parameters
+    ----------
+    name : str
+        Name of the schema.
+    version : int
+        Raised when a column changes its meaning.
+    description : str
+        What one row is.
+    columns : dict of str to `Column`
+        In the order in which they are written.
+    """
+
+    name: str
+    version: int
+    description: str
+    columns: dict
+
+
+def _optional(kind, description, **rest):
+    return Column(kind, description, required=False, **rest)
+
+
+_POSITION = {'ra': Column('float', 'right ascension, J2000', unit='deg', span=(0, 360)),
+             'dec': Column('float', 'declination, J2000', unit='deg', span=(-90, 90))}
+_OPTIONAL_POSITION = {name: Column(column.kind, column.description, column.unit, False,
+                                   span=column.span) for name, column in _POSITION.items()}
+_INTERVAL = {
+    'estimate': Column('float', 'weighted fraction', span=(0, 1)),
+    'lo': Column('float', 'lower end of the interval', span=(0, 1)),
+    'hi': Column('float', 'upper end of the interval', span=(0, 1)),
+}
+_COUNTS = {
+    'n': Column('int', 'objects in the cell'),
+    'n_recovered': Column('int', 'objects in the cell at or above the threshold'),
+    'n_groups': Column('int', 'independent groups in the cell'),
+    'n_eff': Column('float', 'number of independent, equally weighted objects with the '
+                             'same variance'),
+}
+_CELL = {**_COUNTS, **_INTERVAL,
+         'supported': Column('bool', 'whether the cell carries a number'),
+         'state': Column('str', 'supported, unsupported, empty or impossible',
+                         allowed=CELL_STATES)}
+
+#: The schemas by name.
+SCHEMAS = {schema.name: schema for schema in (
+    Schema('reference', 1, 'a known lens, candidate or confuser', {
+        'name': Column('str', 'name as published'), **_POSITION,
+        'is_lens': Column('bool', 'whether it is taken to be a lens'),
+        'grade': Column('str', 'grade as published'),
+        'tier': Column('str', 'A: spectroscopy or space-based imaging; B: candidate',
+                       allowed=('A', 'B', '')),
+        'tier_reason': Column('str', 'evidence behind the tier'),
+        'discovery_method': Column('str', 'how it was found'),
+        'arc_visible': _optional('str', 'whether the arc can be seen from the ground',
+                                 allowed=('yes', 'no', 'unknown')),
+        'in_training': _optional('str', 'whether a finder was trained on it',
+                                 allowed=('yes', 'no', 'unknown')),
+        'confuser_class': _optional('str', 'confuser family, empty for lenses'),
+        'theta_e': _optional('float', 'Einstein radius', unit='arcsec'),
+        'z_lens': _optional('float', 'redshift of the lens'),
+        'reference': Column('str', 'where it was published')}),
+    Schema('scores', 1, 'an object with the scores of one or more finders', {
+        'object_id': _optional('str', 'key of the object'), **_OPTIONAL_POSITION,
+        'label': Column('bool', 'whether it is taken to be a lens'),
+        'weight': _optional('float', 'objects of the population that the row stands for'),
+        'group': _optional('str', 'host, brick or pixel; resampled together'),
+        'stratum': _optional('str', 'sampling stratum'),
+        'tier': _optional('str', 'tier of a lens'),
+        'grade': _optional('str', 'grade as published'),
+        'discovery_method': _optional('str', 'how a lens was found'),
+        'in_training': _optional('str', 'whether the finder was trained on it',
+                                 allowed=('yes', 'no', 'unknown')),
+        'confuser_class': _optional('str', 'confuser family of a negative')}),
+    Schema('operating_points', 1, 'a threshold of one finder', {
+        'finder': Column('str', 'finder'), 'operating_point': Column('str', 'how it was set'),
+        'threshold': Column('float', 'objects at or above it are selected'),
+        'threshold_lo': Column('float', 'lower end of the interval of the threshold'),
+        'threshold_hi': Column('float', 'upper end of the interval of the threshold'),
+        'n_negatives_above': Column('int', 'negatives that the threshold rests on'),
+        'n_tied': Column('int', 'objects in the tied block that the operating point cuts'),
+        'completeness_least': Column('float', 'completeness without the tied block'),
+        'completeness_greatest': Column('float', 'completeness with the tied block')}),
+    Schema('completeness', 1, 'a cell of known lenses', _CELL),
+    Schema('false_positives', 1, 'a cell of negatives', _CELL),
+    Schema('purity', 1, 'a cell of selected objects at a stated prevalence', {
+        **_INTERVAL, 'state': _CELL['state']}),
+    Schema('ranking', 1, 'a ranking statistic of one finder', {
+        'finder': Column('str', 'finder'), 'statistic': Column('str', 'AUC, partial AUC, TPR'),
+        'estimate': Column('float', 'value'), 'lo': Column('float', 'lower end'),
+        'hi': Column('float', 'upper end'), 'interval': Column('str', 'method of the interval')}),
+    Schema('reliability', 1, 'a bin of score', {
+        'score_min': Column('float', 'lower edge, inclusive'),
+        'score_max': Column('float', 'upper edge'),
+        'mean_probability': Column('float', 'weighted mean of the probability'), **_CELL}),
+    Schema('calibration', 1, 'a calibration statistic of one finder', {
+        'statistic': Column('str', 'statistic'), 'estimate': Column('float', 'value'),
+        'lo': Column('float', 'lower end'), 'hi': Column('float', 'upper end')}),
+    Schema('findings', 1, 'a finding of the audit about itself', {
+        'severity': Column('str', 'how much it matters',
+                           allowed=('severe', 'warning', 'note')),
+        'check': Column('str', 'name of the check'),
+        'finding': Column('str', 'what was found, in one sentence'),
+        'evidence': Column('str', 'table and rows that show it'),
+        'advice': Column('str', 'what to do')}),
+)}
+
+
+def schema_meta(name, **values):
+    """
+    Return the ``meta`` that every result of a schema carries.
+
+    Parameters
+    ----------
+    name : str
+        Name of the schema.
+    **values
+        Threshold, interval, seed and whatever else rebuilds the table; `None`
+        is left out.
+
+    Returns
+    -------
+    meta : dict
+        Schema, its version, the package version and the values.
+    """
+    head = {'schema': name, 'schema_version': SCHEMAS[name].version,
+            'package_version': lensfinder_audit.__version__}
+    return {**head, **{key: value for key, value in values.items() if value is not None}}
+
+
+def require_columns(table, names, *, what='the table'):
+    """
+    Raise if a table lacks a column.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Any table.
+    names : iterable of str
+        Columns that it must have.
+    what : str, optional
+        How the message calls the table.
+
+    Raises
+    ------
+    TableError
+        Naming the column, the nearest one there is, and all of them.
+    """
+    for name in names:
+        if name not in table.colnames:
+            raise TableError(f'{what} has no column {name!r}.'
+                             f'{did_you_mean(name, table.colnames)} Its columns are '
+                             f'{table.colnames}.')
+
+
+def check_table(table, schema):
+    """
+    Check a table against a schema.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Any table; not changed.
+    schema : str
+        Name of the schema.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        A copy that carries the schema's units and descriptions.
+
+    Raises
+    ------
+    TableError
+        If a required column is missing, holds another kind of value, a wrong
+        unit, or a value that is not allowed.
+    """
+    wanted = SCHEMAS[schema]
+    required = [name for name, column in wanted.columns.items() if column.required]
+    require_columns(table, required, what=f'the {schema} table')
+    table = QTable(table, copy=True)
+    for name, column in wanted.columns.items():
+        if name in table.colnames:
+            _check_column(table, name, column, f'column {name!r} of the {schema} table')
+    return table
+
+
+def _check_column(table, name, column, what):
+    if column.unit:
+        table[name] = _in_unit(table[name], column.unit, what)
+    values = np.asarray(getattr(table[name], 'value', table[name]))
+    if len(values) and values.dtype.kind not in _KINDS[column.kind]:
+        raise TableError(f'{what} must hold {column.kind} values; it holds {values.dtype}')
+    _check_values(values, column, what)
+    table[name].info.description = column.description
+
+
+def _in_unit(values, unit, what):
+    try:
+        return u.Quantity(values, unit, copy=False)
+    except (u.UnitConversionError, TypeError) as error:
+        raise TableError(f'{what} must be in {unit}: {error}') from error
+
+
+def _check_values(values, column, what):
+    if column.allowed:
+        strange = sorted(set(np.unique(values.astype(str))) - set(column.allowed))
+        if strange:
+            raise TableError(f'{what} holds {strange[:3]}; allowed are {list(column.allowed)}')
+    if column.span:
+        low, high = column.span
+        bad = np.flatnonzero((values < low) | (values > high))
+        if len(bad):
+            raise TableError(f'{what} must lie in [{low}, {high}]; {len(bad)} of {len(values)} '
+                             f'rows do not, the first is row {bad[0]} with {values[bad[0]]}')
