@@ -19,8 +19,8 @@ __all__ = ['API_VERSION', 'SCORE_KINDS', 'Plugin', 'CatalogSource', 'Normalizer'
 #: Version of the contracts; a change that breaks plugins raises it.
 API_VERSION = 1
 
-#: What a score can be; `probability` lies in [0, 1], `logit` is its log odds,
-#: `rank` orders the objects and nothing more. Higher is more lens-like.
+#: What a score can be; ``probability`` lies in [0, 1], ``logit`` is its log odds,
+#: ``rank`` orders the objects and nothing more. Higher is more lens-like.
 SCORE_KINDS = ('probability', 'logit', 'rank')
 
 

@@ -54,7 +54,7 @@ class Survey:
         AB magnitude that gives 1 electron per second, by band.
     flux_unit : `~astropy.units.Unit`
         Unit of pixels and catalogue fluxes.
-    conditions : dict of str to `ConditionColumn`
+    conditions : dict of str to `~lensfinder_audit.survey.ConditionColumn`
         Condition columns by name.
     mask_bits : dict of str to int
         Bit numbers of the mask column by name.

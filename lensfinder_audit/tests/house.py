@@ -1,0 +1,50 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""The floors of the package: which module may import which."""
+import pkgutil
+
+import lensfinder_audit
+
+#: Number of each floor, its title and one sentence on it.
+FLOORS = {
+    0: ('words and contracts', 'What every other module, and every plugin, is written against.'),
+    1: ('the data chain', 'Catalogues, samples and cutouts; each step is one function on tables.'),
+    2: ('pixels to scores', 'Noise, normalisers, finders, injections.'),
+    3: ('measurements', 'Pure functions from table to table. They read no file and need no image.'),
+    4: ('the audit', 'Composes the measurements, collects the findings, writes the report.'),
+    5: ('the command line', 'Files, progress and exit codes.'),
+}
+
+# The first part of a module's name below the package decides its floor.
+_PARTS = {
+    0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing'),
+    1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
+        'cutouts', 'engines', 'pixels', 'sky'),
+    2: ('noise', 'normalizers', 'classifiers', 'simulators', 'injection', 'scoring', 'training'),
+    3: ('measure',),
+    4: ('audit', 'plotting', 'report', 'example', 'demo'),
+    5: ('cli',),
+}
+
+
+def floor_of(name):
+    """Return the floor of a module, or `None` where nobody has given it one."""
+    part = name.removeprefix('lensfinder_audit').lstrip('.').partition('.')[0]
+    found = [floor for floor, parts in _PARTS.items() if part in parts]
+    return found[0] if found else 0 if not part or part == '_version' else None
+
+
+def public_modules():
+    """Return the names of the modules outside tests, without importing them."""
+    found = []
+    _collect(lensfinder_audit.__path__, 'lensfinder_audit', found)
+    return sorted(found)
+
+
+def _collect(path, parent, found):
+    for item in pkgutil.iter_modules(path):
+        if item.name in ('tests', 'conftest') or item.name.startswith('_'):
+            continue
+        name = f'{parent}.{item.name}'
+        found.append(name)
+        if item.ispkg:
+            _collect([f'{folder}/{item.name}' for folder in path], name, found)
