@@ -49,6 +49,8 @@ for line in (Path(__file__).parent / 'nitpick-exceptions.txt').read_text().split
 autodoc_mock_imports = [name for name in (
     'torch', 'torchvision', 'timm', 'lightning', 'astroquery', 'pyvo', 'lenscat', 'dask',
     'distributed', 'pyspark', 'lenstronomy') if find_spec(name) is None]
+autodoc_default_options = {'no-value': True}
+autodoc_preserve_defaults = True
 automodsumm_inherited_members = False
 numpydoc_xref_param_type = False
 plot_formats = [('png', 110)]
@@ -64,6 +66,7 @@ html_theme_options.update({
     'logo': {'text': project},
     'navigation_depth': 3,
     'show_toc_level': 2,
+    'header_links_before_dropdown': 6,
     'navbar_end': ['theme-switcher'],
     'secondary_sidebar_items': ['page-toc'],
     'footer_start': ['copyright'],

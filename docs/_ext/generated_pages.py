@@ -24,6 +24,7 @@ LOG = logging.getLogger(__name__)
 def setup(app):
     """Register the hook; it must run before Sphinx looks for pages."""
     app.connect('config-inited', write_pages)
+    app.connect('builder-inited', find_pages, priority=400)
     return {'parallel_read_safe': True}
 
 
@@ -42,6 +43,11 @@ def write_pages(app, config):
             path.unlink()
     for name, text in pages.items():
         _write(folder / name, text)
+
+
+def find_pages(app):
+    """Make automodapi see pages that an earlier build did not have."""
+    app.env.find_files(app.config, app.builder)
 
 
 def _write(path, text):
@@ -74,6 +80,8 @@ def _plugin_row(kind, name):
     try:
         plugin = plugins.load_plugin(kind, name)
     except MissingDependencyError as error:
+        if error.__cause__.name.startswith('lensfinder_audit'):
+            LOG.warning('%s plugin %r: %s', kind, name, error)
         return [f'``{name}``', owner, str(error), '']
     except Exception as error:
         LOG.warning('%s plugin %r: %s', kind, name, error)
