@@ -10,7 +10,7 @@ from difflib import get_close_matches
 __all__ = ['LensfinderAuditError', 'TableError', 'InputFileError', 'OutputExistsError',
            'ConfigError', 'MeasurementError', 'PluginError', 'PluginNotFoundError',
            'PluginConflictError', 'PluginImportError', 'MissingDependencyError',
-           'ConformanceError', 'did_you_mean']
+           'ConformanceError', 'PartitionError', 'did_you_mean']
 
 
 class LensfinderAuditError(Exception):
@@ -59,6 +59,10 @@ class MissingDependencyError(PluginImportError):
 
 class ConformanceError(LensfinderAuditError, AssertionError):
     """A plugin breaks its contract."""
+
+
+class PartitionError(LensfinderAuditError, RuntimeError):
+    """A function failed on one partition; the message names the partition."""
 
 
 def did_you_mean(name, choices):
