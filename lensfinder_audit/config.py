@@ -1,0 +1,293 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""The options of an audit, and the YAML file that repeats it."""
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from lensfinder_audit.exceptions import ConfigError, InputFileError, did_you_mean
+from lensfinder_audit.files import sha256
+
+__all__ = ['AuditOptions', 'InputFile', 'load_config', 'dump_config', 'nested_options']
+
+_HEADER = ('# Repeats the audit: lensfinder-audit audit --config audit.yaml -o DIR\n'
+           '# File names are relative to this file; a file that changed is refused.\n')
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """
+    A file that an audit reads.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        Where it is.
+    sha256 : str
+        Its checksum.
+    """
+
+    path: Path
+    sha256: str
+
+    @classmethod
+    def of(cls, path):
+        """Take the checksum of a file."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputFileError(f'{path}: there is no such file')
+        return cls(path, sha256(path))
+
+
+@dataclass
+class AuditOptions:
+    """
+    Everything that an audit can be told.
+
+    Parameters
+    ----------
+    columns, negatives_columns : dict of str to str, optional
+        Column of each role (see `lensfinder_audit.scoretable.ROLES`) in the score
+        table; and, in the table of negatives, the column that takes the place of
+        a role, a finder or a score column.
+    constants : dict of str to str, optional
+        Roles that have one value for all lenses, such as
+        ``{'discovery_method': 'CNN'}``.
+    finders : dict of str to str, optional
+        Score column of each finder.
+    score_kind : str, optional
+        ``'probability'``, ``'logit'`` or ``'rank'``; ``''`` guesses it.
+    lower_is_better : bool, optional
+        Whether a low score is the lens-like one; scores then enter with their
+        sign changed.
+    match_radius : float, optional
+        Greatest separation for conditions, in arcsec.
+    thresholds, fprs, top_percents, budgets : list of float, optional
+        Operating points. Without any: FPR 0.01 and 0.001.
+    search_size : float, optional
+        Number of objects that budgets are taken from.
+    by : list of str, optional
+        Axes; ``'a,b'`` is a surface.
+    bins : dict of str to list or str, optional
+        Edges, classes, ``'quantile'`` or ``'published'`` by axis.
+    possible : dict of str to list, optional
+        What the selection of the sample lets in, by axis: two ends of a range,
+        or classes.
+    prevalence : float, optional
+        Fraction of lenses among the objects searched.
+    interval : str, optional
+        Binomial interval by name.
+    confidence : float, optional
+        Confidence of all intervals.
+    group : str, optional
+        Column resampled together, or ``healpix:NSIDE``.
+    min_groups : int, optional
+        A cell that rests on fewer groups is unsupported.
+    n_resamples : int, optional
+        Number of bootstrap resamples.
+    seed : int, optional
+        Seed of the bootstrap.
+    survey : str, optional
+        Survey plugin that knows the condition columns.
+    exclude_training : bool, optional
+        Leave out objects that the finder was trained on.
+    title : str, optional
+        Title of the report.
+    """
+
+    columns: dict = field(default_factory=dict)
+    negatives_columns: dict = field(default_factory=dict)
+    constants: dict = field(default_factory=dict)
+    finders: dict = field(default_factory=dict)
+    score_kind: str = ''
+    lower_is_better: bool = False
+    match_radius: float = 1.0
+    thresholds: list = field(default_factory=list)
+    fprs: list = field(default_factory=list)
+    top_percents: list = field(default_factory=list)
+    budgets: list = field(default_factory=list)
+    search_size: float | None = None
+    by: list = field(default_factory=list)
+    bins: dict = field(default_factory=dict)
+    possible: dict = field(default_factory=dict)
+    prevalence: float | None = None
+    interval: str = 'wilson'
+    confidence: float = 0.95
+    group: str | None = None
+    min_groups: int = 10
+    n_resamples: int = 10000
+    seed: int = 0
+    survey: str = 'legacy_dr10'
+    exclude_training: bool = False
+    title: str = ''
+
+    def __post_init__(self):
+        for item in fields(self):
+            _check_type(item.name, getattr(self, item.name), item.type)
+        if not 0 < self.confidence < 1:
+            raise ConfigError(f'confidence must lie between 0 and 1; it is {self.confidence}')
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise ConfigError(f'prevalence must lie between 0 and 1; it is {self.prevalence}')
+        for name, least in (('min_groups', 1), ('n_resamples', 100)):
+            if getattr(self, name) < least:
+                raise ConfigError(f'{name} must be {least} or more; it is {getattr(self, name)}')
+        if self.match_radius <= 0:
+            raise ConfigError(f'match_radius must be above 0 arcsec; it is {self.match_radius}')
+
+    @classmethod
+    def of(cls, **options):
+        """Make options from keywords, naming the nearest one of an unknown keyword."""
+        known = [item.name for item in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise ConfigError(f'there is no option {name!r}.{did_you_mean(name, known)} Options '
+                                  f'are {known}.')
+        return cls(**options)
+
+
+# The sections of the file; an option stands in one of them.
+_SECTIONS = {
+    'columns': None, 'negatives_columns': None, 'constants': None, 'finders': None,
+    'scores': ('score_kind', 'lower_is_better', 'exclude_training'),
+    'operating_points': ('thresholds', 'fprs', 'top_percents', 'budgets', 'search_size',
+                         'prevalence'),
+    'axes': ('by', 'bins', 'possible', 'survey', 'match_radius'),
+    'statistics': ('interval', 'confidence', 'group', 'min_groups', 'n_resamples', 'seed'),
+    'report': ('title',),
+}
+_INPUTS = ('scores', 'negatives', 'conditions')
+
+
+def nested_options(options):
+    """
+    Arrange options in the sections of the file.
+
+    Parameters
+    ----------
+    options : `AuditOptions`
+        Any options.
+
+    Returns
+    -------
+    nested : dict
+        Sections by name.
+    """
+    return {section: getattr(options, section) if names is None
+            else {name: getattr(options, name) for name in names}
+            for section, names in _SECTIONS.items()}
+
+
+def dump_config(options, inputs, folder):
+    """
+    Write the YAML that repeats an audit.
+
+    Parameters
+    ----------
+    options : `AuditOptions`
+        The options.
+    inputs : dict of str to list of `InputFile`
+        Files by role: ``'scores'``, ``'negatives'`` and ``'conditions'``.
+    folder : str or `~pathlib.Path`
+        Folder in which the file will stand.
+
+    Returns
+    -------
+    text : str
+        The file.
+    """
+    import os
+
+    import yaml
+
+    files = {role: [{'file': os.path.relpath(item.path.resolve(), Path(folder).resolve()),
+                     'sha256': item.sha256} for item in found]
+             for role, found in inputs.items() if found}
+    return _HEADER + yaml.safe_dump({'inputs': files, **nested_options(options)}, sort_keys=False,
+                                    allow_unicode=True, default_flow_style=None)
+
+
+def load_config(path):
+    """
+    Read the YAML of an audit.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The file.
+
+    Returns
+    -------
+    options : dict
+        Keywords of `AuditOptions`.
+    inputs : dict of str to list of `InputFile`
+        Files by role.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, holds an unknown key, or an input changed.
+    """
+    path = Path(path)
+    found = _read_yaml(path)
+    allowed = ['inputs', *_SECTIONS]
+    _check_keys(found, allowed, path, 'the file')
+    options = {}
+    for section, names in _SECTIONS.items():
+        values = found.get(section) or {}
+        if names is not None:
+            _check_keys(values, names, path, f'section {section!r}')
+            options.update(values)
+        elif values:
+            options[section] = values
+    inputs = found.get('inputs') or {}
+    _check_keys(inputs, _INPUTS, path, "section 'inputs'")
+    return options, {role: [_input(item, path, role) for item in inputs.get(role) or []]
+                     for role in _INPUTS}
+
+
+def _read_yaml(path):
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f'{path}: cannot be read: {error}') from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, 'problem_mark', None)
+        place = f' at line {mark.line + 1}, column {mark.column + 1}' if mark else ''
+        raise ConfigError(f'{path}: is not YAML{place}: {getattr(error, "problem", error)}') from error
+    if not isinstance(found, dict):
+        raise ConfigError(f'{path}: holds no sections; it should begin with "inputs:"')
+    return found
+
+
+def _check_keys(values, allowed, path, what):
+    if not isinstance(values, dict):
+        raise ConfigError(f'{path}: {what} must hold keys and values, not {values!r}')
+    for key in values:
+        if key not in allowed:
+            raise ConfigError(f'{path}: {what} has an unknown key {key!r}.'
+                              f'{did_you_mean(key, allowed)} Keys are {list(allowed)}.')
+
+
+def _input(item, path, role):
+    if not isinstance(item, dict) or 'file' not in item:
+        raise ConfigError(f"{path}: inputs, {role}: each entry needs 'file'; it is {item!r}")
+    _check_keys(item, ('file', 'sha256'), path, f'inputs, {role}')
+    found = InputFile.of(path.parent / item['file'])
+    if item.get('sha256') not in (None, found.sha256):
+        raise ConfigError(f'{path}: {found.path} has changed: its sha256 is {found.sha256[:12]}..., '
+                          f"not {item['sha256'][:12]}...; restore it, or take the sha256 line out "
+                          'to audit it as it is now')
+    return found
+
+
+def _check_type(name, value, kind):
+    number = int | float
+    wanted = {dict: dict, list: list | tuple, str: str, bool: bool, int: int, float: number,
+              float | None: number | None, str | None: str | None}[kind]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
+        label = getattr(kind, '__name__', str(kind))
+        raise ConfigError(f'option {name!r} must be {label}; it is {value!r}')
+    if kind is list and name != 'by':
+        bad = [item for item in value if not isinstance(item, number) or isinstance(item, bool)]
+        if bad:
+            raise ConfigError(f'option {name!r} must hold numbers; it holds {bad[0]!r}')
