@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """What an engine promises. The functions it is given are plain, so that they can be pickled."""
 import time
+from functools import cached_property
 
 from lensfinder_audit.exceptions import ConformanceError
 from lensfinder_audit.interfaces import Engine
@@ -44,6 +45,23 @@ class EngineCase:
         self.checks = CHECKS
         self.partitions = [f'partition-{i}' for i in range(n_partitions)]
 
+    @cached_property
+    def run(self):
+        """Joined names of the partitions, and what progress was told meanwhile."""
+        told = []
+        found = self.plugin.map_reduce(name_of_slow_first, self.partitions, joined,
+                                       progress=lambda *now: told.append(now))
+        return found, told
+
+    @cached_property
+    def failure(self):
+        """Exception of a run in which one partition fails, or what the run gave instead."""
+        try:
+            return self.plugin.map_reduce(fail_on_last_but_one,
+                                          [f'partition-{i}' for i in range(7)], joined)
+        except Exception as error:
+            return error
+
 
 def name_of(partition):
     """Return a summary of one partition."""
@@ -80,7 +98,10 @@ def is_an_engine(case):
 
 def every_partition_is_done_once(case):
     """None is left out, none counts twice."""
-    found = case.plugin.map_reduce(name_of, case.partitions, joined) or []
+    _require_each_once(case, case.run[0] or [])
+
+
+def _require_each_once(case, found):
     lost = sorted(set(case.partitions) - set(found))
     double = sorted({name for name in found if found.count(name) > 1})
     if lost or double:
@@ -91,7 +112,7 @@ def every_partition_is_done_once(case):
 
 def summaries_are_merged_in_order(case):
     """The order is that of the partitions, not that in which they finish."""
-    found = case.plugin.map_reduce(name_of_slow_first, case.partitions, joined)
+    found = case.run[0]
     if found != case.partitions:
         raise ConformanceError(f'summaries were merged as {found}; merge them in the order of the '
                                'partitions, also where a later one finishes first')
@@ -99,8 +120,7 @@ def summaries_are_merged_in_order(case):
 
 def progress_is_told(case):
     """After each partition, as ``progress(done, total)``."""
-    told, total = [], len(case.partitions)
-    case.plugin.map_reduce(name_of, case.partitions, joined, progress=lambda *now: told.append(now))
+    told, total = case.run[1], len(case.partitions)
     if told != [(done, total) for done in range(1, total + 1)]:
         raise ConformanceError(f'progress was told {told[:4]}... for {total} partitions; call '
                                'progress(done, total) once after each, done from 1 to total')
@@ -122,27 +142,22 @@ def one_partition_is_not_merged(case):
 
 def failure_names_its_partition(case):
     """An exception comes out, and says where it happened."""
-    partitions = [f'partition-{i}' for i in range(7)]
-    try:
-        found = case.plugin.map_reduce(fail_on_last_but_one, partitions, joined)
-    except Exception as error:
-        text = str(error)
-        lost = [part for part in ('partition-5', 'the file is cut short') if part not in text]
-        if lost:
-            raise ConformanceError(f'a failure in partition-5 came out as {type(error).__name__}: '
-                                   f'{text!r}, which does not tell {lost}; raise PartitionError '
-                                   'with the partition and the cause') from error
-        return
-    raise ConformanceError(f'a function that raises gave {found!r}; let the exception out')
+    error = case.failure
+    if not isinstance(error, Exception):
+        raise ConformanceError(f'a function that raises gave {error!r}; let the exception out')
+    text = str(error)
+    lost = [part for part in ('partition-5', 'the file is cut short') if part not in text]
+    if lost:
+        raise ConformanceError(f'a failure in partition-5 came out as {type(error).__name__}: '
+                               f'{text!r}, which does not tell {lost}; raise PartitionError '
+                               'with the partition and the cause') from error
 
 
 def works_again_after_a_failure(case):
     """A failure does not leave the engine in pieces."""
-    try:
-        case.plugin.map_reduce(fail_on_last_but_one, [f'partition-{i}' for i in range(7)], joined)
-    except Exception:
-        pass
-    every_partition_is_done_once(case)
+    if not isinstance(case.failure, Exception):
+        return
+    _require_each_once(case, case.plugin.map_reduce(name_of, case.partitions, joined) or [])
 
 
 def parameters_can_be_sent(case):
