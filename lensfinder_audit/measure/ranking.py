@@ -203,11 +203,12 @@ def _count(table, sample, group, min_negatives):
 
 
 def _reason(row, min_negatives):
-    if row['n_negatives_above'] < min_negatives:
-        allowed = row['fpr'] * row['n_negatives']
-        return (f'rests on {row["n_negatives_above"]} negatives, fewer than {min_negatives}'
-                + (f'; the FPR allows {allowed:.3g} of {row["n_negatives"]} rows'
-                   if np.isfinite(allowed) else ''))
+    above, n = row['n_negatives_above'], row['n_negatives']
+    if above < min_negatives:
+        allowed = '' if np.isnan(row['fpr']) else (
+            f'; the FPR allows {row["fpr"] * n:.3g} of {n} rows')
+        return (f'rests on {above} negative{"" if above == 1 else "s"}, fewer than '
+                f'{min_negatives}{allowed}')
     return '' if row['supported'] else 'all resamples gave the same value'
 
 
