@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from sphinx_astropy.conf.v2 import *  # noqa: F403
+from sphinx_astropy.conf.v2 import *  # noqa: F401, F403
 from sphinx_astropy.conf.v2 import exclude_patterns, extensions, html_theme_options
 
 import lensfinder_audit

@@ -8,9 +8,9 @@ Each is a `LensfinderAuditError` and also the built-in error that fits, so that
 from difflib import get_close_matches
 
 __all__ = ['LensfinderAuditError', 'TableError', 'InputFileError', 'OutputExistsError',
-           'ConfigError', 'MeasurementError', 'PluginError', 'PluginNotFoundError',
-           'PluginConflictError', 'PluginImportError', 'MissingDependencyError',
-           'ConformanceError', 'PartitionError', 'did_you_mean']
+           'OutputFileError', 'ConfigError', 'MeasurementError', 'PluginError',
+           'PluginNotFoundError', 'PluginConflictError', 'PluginImportError',
+           'MissingDependencyError', 'ConformanceError', 'PartitionError', 'did_you_mean']
 
 
 class LensfinderAuditError(Exception):
@@ -27,6 +27,10 @@ class InputFileError(LensfinderAuditError, OSError):
 
 class OutputExistsError(LensfinderAuditError, FileExistsError):
     """An output is there already and was not to be replaced."""
+
+
+class OutputFileError(LensfinderAuditError, OSError):
+    """An output cannot be written: no room, or a folder that is not ours."""
 
 
 class ConfigError(LensfinderAuditError, ValueError):

@@ -5,20 +5,23 @@ Files: read any table, write outputs whole or not at all.
 A file or a folder is first written under a temporary name beside its place and
 then renamed, so that a full disk, Ctrl-C or a kill never leaves half of it.
 """
+import errno
 import hashlib
 import os
-import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from lensfinder_audit.exceptions import InputFileError, OutputExistsError
+from lensfinder_audit.exceptions import InputFileError, OutputExistsError, OutputFileError
 
 __all__ = ['TABLE_SUFFIXES', 'read_table', 'write_whole', 'whole_file', 'whole_folder', 'sha256']
 
 #: Suffixes of the tables that `read_table` reads.
-TABLE_SUFFIXES = ('.csv', '.tsv', '.ecsv', '.fits', '.fits.gz', '.fit', '.vot', '.xml', '.votable',
-                  '.parquet')
+TABLE_SUFFIXES = ('.csv', '.csv.gz', '.tsv', '.tsv.gz', '.ecsv', '.fits', '.fits.gz', '.fit',
+                  '.vot', '.xml', '.votable', '.parquet')
+
+# What ends a write for want of room or of a working disk.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 def read_table(path):
@@ -40,20 +43,28 @@ def read_table(path):
     InputFileError
         If the file is not there, cut short or not what its suffix says.
     """
+    from lensfinder_audit._readers import READERS, NotATable, plain
+
     path = Path(path)
-    reader = _READERS.get(_suffix(path))
-    if reader is None:
-        raise InputFileError(f'{path}: the suffix {path.suffix!r} is not one of a table; those are '
+    suffix = _suffix(path)
+    if path.is_dir():
+        raise InputFileError(f'{path}: is a folder, not a table')
+    if suffix not in READERS:
+        raise InputFileError(f'{path}: the suffix {suffix!r} is not one of a table; those are '
                              f'{", ".join(TABLE_SUFFIXES)}')
-    if not path.is_file():
+    if not path.exists():
         raise InputFileError(f'{path}: there is no such file')
     try:
-        return _filled(reader(path))
+        return plain(READERS[suffix](path))
     except MemoryError:
         raise
+    except NotATable as error:
+        raise InputFileError(f'{path}: {error}') from error
     except Exception as error:
-        raise InputFileError(f'{path}: cannot be read as {_suffix(path)[1:]}: '
-                             f'{_one_line(error)}. Is it cut short or of another format?') from error
+        if getattr(error, 'errno', None):
+            raise InputFileError(f'{path}: cannot be read: {error.strerror}') from error
+        raise InputFileError(f'{path}: cannot be read as {suffix[1:]}: {_one_line(error)}. Is it '
+                             'cut short or of another format?') from error
 
 
 def sha256(path):
@@ -95,12 +106,15 @@ def whole_file(path, *, overwrite=False):
     ------
     OutputExistsError
         If ``path`` is there and ``overwrite`` is not given.
+    OutputFileError
+        If there is no room, or the folder cannot be written to.
     """
-    path = Path(path)
+    path = _place(path)
     _refuse_existing(path, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
+    if path.is_dir():
+        raise OutputExistsError(f'{path} is a folder; give the name of a file')
+    with _beside(path) as folder:
+        temporary = folder / path.name
         yield temporary
         _refuse_existing(path, overwrite)
         os.replace(temporary, path)
@@ -130,20 +144,17 @@ def whole_folder(path, *, overwrite=False, marker=None):
     ------
     OutputExistsError
         If ``path`` is there and may not be replaced.
+    OutputFileError
+        If there is no room, or the folder cannot be written to.
     """
-    path = Path(path)
-    _refuse_existing(path, overwrite)
-    if path.exists() and any(path.iterdir()) and marker and not (path / marker).is_file():
-        raise OutputExistsError(f'{path} holds no {marker}, so it is not an output of this '
-                                'command and is left alone; choose another folder')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as folder:
-        temporary = Path(folder) / 'new'
+    path = _place(path)
+    _refuse_folder(path, overwrite, marker)
+    with _beside(path) as folder:
+        temporary = folder / 'new'
         temporary.mkdir()
         yield temporary
-        if path.exists():
-            os.rename(path, Path(folder) / 'old')
-        os.rename(temporary, path)
+        _refuse_folder(path, overwrite, marker)
+        _swap(temporary, path, folder / 'old')
 
 
 def write_whole(table, path, *, overwrite=False):
@@ -163,20 +174,33 @@ def write_whole(table, path, *, overwrite=False):
     ------
     OutputExistsError
         If ``path`` is there and ``overwrite`` is not given.
+    OutputFileError
+        If there is no room, or the folder cannot be written to.
     InputFileError
         If the suffix is not one of these.
     """
     formats = {'.ecsv': 'ascii.ecsv', '.csv': 'ascii.csv', '.fits': 'fits', '.parquet': 'parquet'}
-    if _suffix(Path(path)) not in formats:
+    suffix = _suffix(Path(path))
+    if suffix not in formats:
         raise InputFileError(f'{path}: a table is written as one of {", ".join(formats)}')
     with whole_file(path, overwrite=overwrite) as temporary:
-        table.write(temporary, format=formats[_suffix(Path(path))])
+        try:
+            _writable(table, suffix).write(temporary, format=formats[suffix])
+        except OSError as error:
+            raise _unwritten(path, error) from error
 
 
 def _suffix(path):
+    from lensfinder_audit._readers import READERS
+
     name = path.name.lower()
     double = ''.join(Path(name).suffixes[-2:])
-    return double if double in _READERS else Path(name).suffix
+    return double if double in READERS else Path(name).suffix
+
+
+def _place(path):
+    """Follow symbolic links, so that what they point to is replaced and not they."""
+    return Path(os.path.realpath(path))
 
 
 def _refuse_existing(path, overwrite):
@@ -185,95 +209,69 @@ def _refuse_existing(path, overwrite):
                                 '(overwrite=True)')
 
 
-def _one_line(error):
-    return ' '.join(str(error).split())[:200] or type(error).__name__
+def _refuse_folder(path, overwrite, marker):
+    _refuse_existing(path, overwrite)
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise OutputExistsError(f'{path} is a file; give the name of a folder')
+    if path.is_mount() or path == _place('.'):
+        raise OutputExistsError(f'{path} is a mount or the working folder and cannot be replaced '
+                                'as a whole; choose a folder inside it')
+    if marker and any(path.iterdir()) and not (path / marker).is_file():
+        raise OutputExistsError(f'{path} holds no {marker}, so it is not an output of this '
+                                'command and is left alone; choose another folder')
 
 
-def _read_delimited(path):
-    from astropy.table import QTable
-    from pyarrow import csv
-
-    delimiter = '\t' if path.suffix.lower() == '.tsv' else ','
-    found = csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter),
-                         convert_options=csv.ConvertOptions(strings_can_be_null=True))
-    return QTable(_arrow_columns(found))
-
-
-def _read_parquet(path):
-    from astropy.table import QTable
-    from pyarrow import parquet
-
-    schema = parquet.read_schema(path)
-    if b'table_meta_yaml' in (schema.metadata or {}):  # astropy wrote it: units are inside
-        return QTable.read(path, format='parquet')
-    found = parquet.read_table(path)
-    flat = [name for name in found.column_names if not name.startswith('__index_level_')]
-    return QTable(_arrow_columns(found.select(flat)))
+@contextmanager
+def _beside(path):
+    """Give a temporary folder on the same file system; say what a full disk did."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        holder = tempfile.TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent)
+    except OSError as error:
+        raise _unwritten(path, error) from error
+    try:
+        with holder as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise _unwritten(path, error) from error
 
 
-def _arrow_columns(found):
-    return {name: _arrow_column(found[name]) for name in found.column_names}
+def _unwritten(path, error):
+    reason = os.strerror(error.errno) if error.errno else f'{_one_line(error)} (is the disk full?)'
+    return OutputFileError(f'{path}: cannot be written: {reason}. What was there before is as it '
+                           'was')
 
 
-def _arrow_column(column):
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
-        return column.cast(pa.string()).fill_null('').to_numpy().astype(str)
-    if pa.types.is_boolean(kind) and column.null_count:
-        return column.cast(pa.string()).fill_null('').to_numpy().astype(str)
-    return column.to_numpy()  # integers with nulls become float with NaN
+def _swap(new, path, old):
+    """Put ``new`` in the place of ``path``; where that fails, put ``path`` back."""
+    if path.exists():
+        os.rename(path, old)
+    try:
+        os.rename(new, path)
+    except BaseException:
+        if old.exists():
+            os.rename(old, path)
+        raise
 
 
-def _read_fits(path):
-    from astropy.table import QTable
-    return QTable.read(path, format='fits', unit_parse_strict='silent', hdu=_first_table(path))
-
-
-def _first_table(path):
-    from astropy.io import fits
-
-    with fits.open(path) as hdus:
-        tables = [i for i, hdu in enumerate(hdus) if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
-    if not tables:
-        raise ValueError('it holds no table')
-    return tables[0]
-
-
-def _read_ecsv(path):
-    from astropy.table import QTable
-    return QTable.read(path, format='ascii.ecsv')
-
-
-def _read_votable(path):
-    from astropy.table import QTable
-    return QTable.read(path, format='votable')
-
-
-def _filled(table):
+def _writable(table, suffix):
+    """Return a copy that the format can hold."""
     import numpy as np
 
+    table = table.copy()
     for name in table.colnames:
-        column = table[name]
-        if hasattr(column, 'filled'):
-            kind = getattr(column, 'dtype', np.dtype(float)).kind
-            if kind in 'iub' and np.any(column.mask):
-                table[name] = column.astype(float).filled(np.nan)
-            else:
-                table[name] = column.filled('' if kind in 'US' else np.nan if kind == 'f' else None)
-        if table[name].dtype.kind == 'S':
-            table[name] = np.char.decode(np.asarray(table[name]), 'utf-8', 'replace')
+        if getattr(table[name], 'dtype', np.dtype(float)).kind == 'O' and suffix != '.ecsv':
+            table[name] = np.array([str(value) for value in table[name]], dtype=str)
+    if suffix == '.fits' and table.meta:  # FITS cards hold neither long names nor nested values
+        import json
+        table.meta = {'LFAMETA': json.dumps(dict(table.meta), default=str)}
     return table
 
 
-_READERS = {
-    '.csv': _read_delimited, '.tsv': _read_delimited, '.parquet': _read_parquet,
-    '.ecsv': _read_ecsv, '.fits': _read_fits,
-    '.fit': _read_fits, '.fits.gz': _read_fits,
-    '.vot': _read_votable, '.xml': _read_votable,
-    '.votable': _read_votable,
-}
+def _one_line(error):
+    text = ' '.join(str(error).split())[:200] or type(error).__name__
+    return ''.join(letter if letter.isprintable() else '?' for letter in text).rstrip('.')

@@ -13,6 +13,7 @@ from astropy import units as u
 from astropy.table import QTable
 
 import lensfinder_audit
+from lensfinder_audit._readers import plain
 from lensfinder_audit.exceptions import TableError, did_you_mean
 from lensfinder_audit.files import write_whole
 
@@ -46,6 +47,8 @@ class Column:
         The only values that may occur.
     span : tuple of float, optional
         Least and greatest value.
+    complete : bool, optional
+        Whether every row must have a value.
     """
 
     kind: str
@@ -54,6 +57,7 @@ class Column:
     required: bool = True
     allowed: tuple = ()
     span: tuple = ()
+    complete: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,10 @@ def _optional(kind, description, **rest):
     return Column(kind, description, required=False, **rest)
 
 
-_POSITION = {'ra': Column('float', 'right ascension, J2000', unit='deg', span=(0, 360)),
-             'dec': Column('float', 'declination, J2000', unit='deg', span=(-90, 90))}
+_POSITION = {'ra': Column('float', 'right ascension, J2000', unit='deg', span=(0, 360),
+                            complete=True),
+             'dec': Column('float', 'declination, J2000', unit='deg', span=(-90, 90),
+                             complete=True)}
 _OPTIONAL_POSITION = {name: Column(column.kind, column.description, column.unit, False,
                                    span=column.span) for name, column in _POSITION.items()}
 _INTERVAL = {
@@ -229,7 +235,8 @@ def check_table(table, schema):
     Returns
     -------
     table : `~astropy.table.QTable`
-        A copy that carries the schema's units and descriptions.
+        A copy that carries the schema's units and descriptions. Truth values
+        given as 0 and 1 become bool, and numbers that serve as names text.
 
     Raises
     ------
@@ -240,7 +247,7 @@ def check_table(table, schema):
     wanted = SCHEMAS[schema]
     required = [name for name, column in wanted.columns.items() if column.required]
     require_columns(table, required, what=f'the {schema} table')
-    table = QTable(table, copy=True)
+    table = plain(QTable(table, copy=True))
     for name, column in wanted.columns.items():
         if name in table.colnames:
             _check_column(table, name, column, f'column {name!r} of the {schema} table')
@@ -248,6 +255,9 @@ def check_table(table, schema):
 
 
 def _check_column(table, name, column, what):
+    converted = _CONVERT[column.kind](table[name], what)
+    if converted is not table[name]:
+        table[name] = converted
     if column.unit:
         table[name] = _in_unit(table[name], column.unit, what)
     values = np.asarray(getattr(table[name], 'value', table[name]))
@@ -257,7 +267,72 @@ def _check_column(table, name, column, what):
     table[name].info.description = column.description
 
 
+def _to_float(values, what):
+    """Text without a letter in any row is a column of missing numbers."""
+    if _kind(values) in 'UO' and not any(str(value).strip() for value in values):
+        return np.full(len(values), np.nan)
+    return values
+
+
+def _to_int(values, what):
+    if _kind(values) != 'f' or getattr(values, 'unit', None) is not None:
+        return values
+    _refuse_missing(values, ~np.isfinite(values), what)
+    whole = np.asarray(values) == np.round(values)
+    if not whole.all():
+        raise TableError(f'{what} must hold whole numbers; row {np.argmin(whole)} has '
+                         f'{values[np.argmin(whole)]}')
+    return np.asarray(values).astype(int)
+
+
+def _to_bool(values, what):
+    """Accept 0 and 1, as numbers of any type, and the words true and false."""
+    kind = _kind(values)
+    if kind in 'UO':
+        words = np.char.lower(np.asarray(values).astype(str))
+        _refuse_missing(values, words == '', what)
+        values = np.where(words == 'true', 1, np.where(words == 'false', 0, 2))
+        strange = np.flatnonzero(values == 2)
+        if len(strange):
+            raise TableError(f'{what} must hold true or false, or 1 or 0; row {strange[0]} has '
+                             f'{str(words[strange[0]])!r}')
+    elif kind in 'fiu':
+        if kind == 'f':
+            _refuse_missing(values, np.isnan(values), what)
+        strange = sorted(set(np.unique(np.asarray(values)).tolist()) - {0, 1})
+        if strange:
+            raise TableError(f'{what} must hold 1 or 0; it also holds {strange[:3]}')
+    return np.asarray(values).astype(bool) if kind in 'UOfiu' else values
+
+
+def _to_str(values, what):
+    """Take numbers as names: 12 is the text 12, and a missing number is empty."""
+    kind = _kind(values)
+    if getattr(values, 'unit', None) is not None or kind not in 'fiu':
+        return values
+    if kind == 'f':
+        return np.array(['' if np.isnan(value) else f'{value:.0f}' if value == round(value)
+                         else str(value) for value in values.tolist()], dtype=str)
+    return np.asarray(values).astype(str)
+
+
+_CONVERT = {'float': _to_float, 'int': _to_int, 'bool': _to_bool, 'str': _to_str}
+
+
+def _kind(values):
+    return getattr(getattr(values, 'dtype', None), 'kind', '-')
+
+
+def _refuse_missing(values, missing, what):
+    rows = np.flatnonzero(missing)
+    if len(rows):
+        raise TableError(f'{what} has no value in {len(rows)} of {len(values)} rows, the first is '
+                         f'row {rows[0]}')
+
+
 def _in_unit(values, unit, what):
+    if _kind(values) in 'UO':
+        raise TableError(f'{what} must hold numbers; it holds text, such as {str(values[0])!r}')
     try:
         return u.Quantity(values, unit, copy=False)
     except (u.UnitConversionError, TypeError) as error:
@@ -265,8 +340,10 @@ def _in_unit(values, unit, what):
 
 
 def _check_values(values, column, what):
+    if column.complete:
+        _refuse_missing(values, np.isnan(values), what)
     if column.allowed:
-        strange = sorted(set(np.unique(values.astype(str))) - set(column.allowed))
+        strange = sorted(set(np.unique(values.astype(str)).tolist()) - set(column.allowed))
         if strange:
             raise TableError(f'{what} holds {strange[:3]}; allowed are {list(column.allowed)}')
     if column.span:

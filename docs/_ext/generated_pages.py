@@ -112,7 +112,8 @@ def _reference(plugin):
         if reference.startswith(prefix):
             return f'`{reference} <{url}{reference.removeprefix(prefix)}>`__'
     if len(reference) == 19 and reference[:4].isdigit():
-        return f'`{reference} <https://ui.adsabs.harvard.edu/abs/{reference.replace("&", "%26")}>`__'
+        page = reference.replace('&', '%26')
+        return f'`{reference} <https://ui.adsabs.harvard.edu/abs/{page}>`__'
     return reference
 
 
@@ -123,7 +124,8 @@ def schema_section(schema):
     rows = [[f'``{name}``', column.kind, f'``{column.unit}``' if column.unit else '',
              'yes' if column.required else '', _description(column)]
             for name, column in schema.columns.items()]
-    table = list_table(['column', 'holds', 'unit', 'required', 'description'], rows, '22 8 12 10 48')
+    header = ['column', 'holds', 'unit', 'required', 'description']
+    table = list_table(header, rows, '22 8 12 10 48')
     return f'{title}\n{"-" * len(title)}\n\n{intro}\n\n{table}'
 
 

@@ -16,7 +16,8 @@ FLOORS = {
 
 # The first part of a module's name below the package decides its floor.
 _PARTS = {
-    0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing'),
+    0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
+        '_readers'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
         'cutouts', 'engines', 'pixels', 'sky'),
     2: ('noise', 'normalizers', 'classifiers', 'simulators', 'injection', 'scoring', 'training'),
