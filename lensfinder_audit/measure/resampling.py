@@ -7,11 +7,13 @@ resample but how often each group was drawn. The counts are drawn once and kept;
 all cells, thresholds and finders of an audit are then one matrix product with
 the same resamples, so that differences between them are paired.
 """
+from copy import copy
+
 import numpy as np
 
 from lensfinder_audit.exceptions import MeasurementError
 
-__all__ = ['Resampler', 'codes', 'sampling_units']
+__all__ = ['Resampler', 'codes', 'sampling_units', 'shared_units']
 
 #: More units than this in all are merged at random: independent groups remain
 #: independent when merged, and a standard error from 4,096 units is itself
@@ -72,6 +74,45 @@ def sampling_units(n, *, group=None, stratum=None):
     return unit, layer
 
 
+def shared_units(n, group, resampler, n_resamples, seed):
+    """
+    Agree on the groups and the draws of a measurement.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    group : (n,) array_like or None
+        Rows of one group are not independent.
+    resampler : `Resampler` or None
+        Draws to share, which must be of the same rows.
+    n_resamples, seed : int
+        For a new `Resampler` where there is none to share; 0 resamples make none.
+
+    Returns
+    -------
+    unit : (n,) `~numpy.ndarray` of int or None
+        Group of each row, from the resampler where ``group`` is None; `None`
+        where every row is a group.
+    resampler : `Resampler` or None
+        The one given, or a new one.
+
+    Raises
+    ------
+    MeasurementError
+        If the resampler is of another number of rows.
+    """
+    if resampler is not None and len(resampler.unit) != n:
+        raise MeasurementError(f'the resampler was made for {len(resampler.unit)} rows, the sample '
+                               f'has {n}; make one for the sample')
+    unit = None if group is None else codes(group)[0]
+    if resampler is None and n_resamples:
+        resampler = Resampler(n, group=unit, n_resamples=n_resamples, seed=seed)
+    if unit is None and resampler is not None and resampler.n_groups < n:
+        unit = resampler.unit
+    return unit, resampler
+
+
 class Resampler:
     """
     Draw groups with replacement, once, for all statistics of a sample.
@@ -112,6 +153,24 @@ class Resampler:
         self.n_resamples = n_resamples
         self.counts = _draw(self.layer, n_resamples, rng)
 
+    def subset(self, rows):
+        """
+        Return the same resamples for some of the rows.
+
+        Parameters
+        ----------
+        rows : (n,) array_like of bool
+            Rows that are kept.
+
+        Returns
+        -------
+        resampler : `Resampler`
+            It shares the counts with this one.
+        """
+        found = copy(self)
+        found.unit = self.unit[np.asarray(rows)]
+        return found
+
     def unit_sums(self, values, *, cell=None, n_cells=1):
         """
         Sum a column over the rows of each unit and cell.
@@ -138,7 +197,7 @@ class Resampler:
         index = self.unit[rows] * n_cells + cell[rows]
         return np.bincount(index, values[rows], self.n_units * n_cells).reshape(-1, n_cells)
 
-    def resample(self, sums):
+    def resample(self, sums, *, first=None):
         """
         Sum over the units of every resample.
 
@@ -146,6 +205,8 @@ class Resampler:
         ----------
         sums : (n_units, n_columns) `~numpy.ndarray`
             Sums by unit.
+        first : int, optional
+            Only so many of the resamples, the first ones.
 
         Returns
         -------
@@ -153,8 +214,8 @@ class Resampler:
             Total of each column in each resample.
         """
         step = max(1, 4_000_000 // self.n_units)
-        blocks = [self.counts[i:i + step].astype(float) @ sums
-                  for i in range(0, self.n_resamples, step)]
+        counts = self.counts[:first]
+        blocks = [counts[i:i + step].astype(float) @ sums for i in range(0, len(counts), step)]
         return np.concatenate(blocks)
 
     def rates(self, success, *, weight=None, cell=None, n_cells=1):
