@@ -12,6 +12,7 @@ each example's own tests are run. The exit code tells whether all is well::
 """
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,8 +41,8 @@ def main():
                              'only the examples')
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        python = Path(sys.executable) if options.here else make_environment(folder)
-        examples = sorted(path for path in HERE.iterdir() if plugins_of(path))
+        python = Path(sys.executable) if options.here else make_environment(f'{folder}/venv')
+        examples = [copied(path, folder) for path in sorted(HERE.iterdir()) if plugins_of(path)]
         failed = install(python, [] if options.here else [options.package], examples)
         failed = failed or [what for example in examples for what in check(python, example)]
     print(f'{len(examples)} examples, {len(failed)} failures', *failed, sep='\n  ')
@@ -52,6 +53,12 @@ def make_environment(folder):
     """Return the interpreter of a new virtual environment."""
     venv.create(folder, with_pip=True)
     return Path(folder) / ('Scripts' if os.name == 'nt' else 'bin') / 'python'
+
+
+def copied(example, folder):
+    """Copy an example, because building leaves files in its folder."""
+    leave = shutil.ignore_patterns('build', '*.egg-info', '__pycache__')
+    return Path(shutil.copytree(example, Path(folder) / example.name, ignore=leave))
 
 
 def install(python, packages, examples):
@@ -91,8 +98,8 @@ def plugins_of(folder):
         config.read(folder / 'setup.cfg')
         section = 'options.entry_points'
         found = config.items(section) if config.has_section(section) else []
-        groups = {group: [line.partition('=')[0].strip() for line in lines.split('\n') if '=' in line]
-                  for group, lines in found}
+        groups = {group: [line.partition('=')[0].strip() for line in lines.splitlines()
+                          if '=' in line] for group, lines in found}
     return [(group.removeprefix('lensfinder_audit.'), name) for group, names in groups.items()
             for name in names if group.startswith('lensfinder_audit.')]
 
