@@ -87,10 +87,9 @@ def _optional(kind, description, **rest):
     return Column(kind, description, required=False, **rest)
 
 
-_POSITION = {'ra': Column('float', 'right ascension, J2000', unit='deg', span=(0, 360),
-                            complete=True),
-             'dec': Column('float', 'declination, J2000', unit='deg', span=(-90, 90),
-                             complete=True)}
+_POSITION = {
+    'ra': Column('float', 'right ascension, J2000', unit='deg', span=(0, 360), complete=True),
+    'dec': Column('float', 'declination, J2000', unit='deg', span=(-90, 90), complete=True)}
 _OPTIONAL_POSITION = {name: Column(column.kind, column.description, column.unit, False,
                                    span=column.span) for name, column in _POSITION.items()}
 _INTERVAL = {
@@ -164,6 +163,13 @@ SCHEMAS = {schema.name: schema for schema in (
     Schema('calibration', 1, 'a calibration statistic of one finder', {
         'statistic': Column('str', 'statistic'), 'estimate': Column('float', 'value'),
         'lo': Column('float', 'lower end'), 'hi': Column('float', 'upper end')}),
+    Schema('score_to_probability', 1, 'a score of one finder', {
+        'score': Column('float', 'score'),
+        'probability': Column('float', 'probability of a lens at this score', span=(0, 1)),
+        'lo': _INTERVAL['lo'], 'hi': _INTERVAL['hi'],
+        'n_positives_above': Column('int', 'lenses at or above the score'),
+        'n_negatives_above': Column('int', 'non-lenses at or above the score'),
+        'supported': _CELL['supported'], 'state': _CELL['state']}),
     Schema('findings', 1, 'a finding of the audit about itself', {
         'severity': Column('str', 'how much it matters',
                            allowed=('severe', 'warning', 'note')),

@@ -17,14 +17,26 @@ FLOORS = {
 # The first part of a module's name below the package decides its floor.
 _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
-        '_readers'),
+        'vocabulary', '_readers'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
-        'cutouts', 'engines', 'pixels', 'sky'),
+        'cutouts', 'engines', 'scoretable'),
     2: ('noise', 'normalizers', 'classifiers', 'simulators', 'injection', 'scoring', 'training'),
     3: ('measure',),
-    4: ('audit', 'plotting', 'report', 'example', 'demo'),
+    4: ('audit', 'composition', 'config', 'findings', 'output', 'plotting', 'report', 'validation',
+        'example'),
     5: ('cli',),
 }
+
+
+# What the modules of one package share: their names serve each other, not users,
+# and a docstring of one line is enough.
+_SHARED = ('cli.', 'plotting.', 'measure.calibration_fit', 'measure.multinomial',
+           'measure.probability', 'measure.ranked')
+
+
+def is_shared(name):
+    """Return whether a module serves its siblings rather than users."""
+    return name.removeprefix('lensfinder_audit.').startswith(_SHARED)
 
 
 def floor_of(name):
