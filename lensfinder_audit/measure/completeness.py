@@ -9,7 +9,7 @@ from lensfinder_audit.tables import require_columns, schema_meta
 __all__ = ['completeness_table']
 
 def completeness_table(table, *, threshold, by=(), score='score', label='label', sample=(),
-                       resampler=None, **design):
+                       grid=None, resampler=None, **design):
     """
     Measure the fraction of known lenses at or above a threshold.
 
@@ -25,6 +25,9 @@ def completeness_table(table, *, threshold, by=(), score='score', label='label',
         Columns. A label is true for lenses; without the column all are lenses.
     sample : str or sequence of str, optional
         Columns of words, such as tier, whose levels are never pooled.
+    grid : `~lensfinder_audit.measure.cells.Grid`, optional
+        Cells of the same table, to be shared between thresholds and finders; takes
+        the place of ``by`` and ``sample``.
     resampler : `~lensfinder_audit.measure.resampling.Resampler`, optional
         Resamples of the table, to be shared between tables.
     **design
@@ -61,7 +64,7 @@ def completeness_table(table, *, threshold, by=(), score='score', label='label',
     if not lenses.any():
         raise MeasurementError(f'no lens among the {len(table)} rows: completeness needs rows with '
                                f'{label} true')
-    grid = Grid(table, by=by, sample=sample, rows=lenses)
+    grid = grid or Grid(table, by=by, sample=sample, rows=lenses)
     recovered = np.asarray(table[score], dtype=float) >= threshold
     result = fraction_table(table, recovered, grid, design, resampler=resampler)
     result.meta = schema_meta('completeness', threshold=float(threshold), score=score,

@@ -11,7 +11,7 @@ __all__ = ['false_positive_table']
 
 
 def false_positive_table(table, *, threshold, by=(), score='score', label='label', sample=(),
-                         resampler=None, **design):
+                         grid=None, resampler=None, **design):
     """
     Measure the fraction of negatives at or above a threshold.
 
@@ -27,6 +27,9 @@ def false_positive_table(table, *, threshold, by=(), score='score', label='label
         Columns. A label is true for lenses.
     sample : str or sequence of str, optional
         Columns of words whose levels are never pooled.
+    grid : `~lensfinder_audit.measure.cells.Grid`, optional
+        Cells of the same table, to be shared between thresholds and finders; takes
+        the place of ``by`` and ``sample``.
     resampler : `~lensfinder_audit.measure.resampling.Resampler`, optional
         Resamples of the table, to be shared between tables.
     **design
@@ -68,7 +71,7 @@ def false_positive_table(table, *, threshold, by=(), score='score', label='label
     if not negatives.any():
         raise MeasurementError(f'no negative among the {len(table)} rows: a false-positive rate '
                                f'needs rows with {label} false')
-    grid = Grid(table, by=by, sample=sample, rows=negatives)
+    grid = grid or Grid(table, by=by, sample=sample, rows=negatives)
     passed = np.asarray(table[score], dtype=float) >= threshold
     result = fraction_table(table, passed, grid, design, resampler=resampler)
     _add_exact(result, design.confidence)

@@ -60,7 +60,7 @@ def cell_rates(success, *, cell=None, n_cells=1, weight=None, group=None, stratu
     being the linearised total of a group, and at n - 1.
     Where no or every row is a success no variance can be estimated; then the
     number is that of Kish over groups, (sum W)^2 / sum W^2, as if each group
-    were one object. Without weights and groups the number is exactly n.
+    were one object. With groups it is never less than that. Without weights and groups the number is exactly n.
     The weight 4 and the factor 2 were chosen by the simulated coverage that
     ``benchmarks/coverage.py`` measures.
 
@@ -146,4 +146,7 @@ class _Sums:
                 student = stdtrit(self.freedom, quantile) / stdtrit(np.maximum(n - 1, 1), quantile)
                 effect = np.maximum(effect, own) * student**2
         mixed = (k > 0) & (self.variance > 0) & (n > 1)
-        return np.where(mixed, n / np.where(mixed, effect, 1), np.where(n > 0, self.kish, 0.0))
+        n_eff = np.where(mixed, n / np.where(mixed, effect, 1), 0.0)
+        # fully correlated groups are the worst there can be
+        return np.where(n > 0, np.maximum(n_eff, self.kish) if grouped else
+                        np.where(mixed, n_eff, self.kish), 0.0)

@@ -1,0 +1,106 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Options that commands share, and how their values are read."""
+import click
+
+from lensfinder_audit.exceptions import ConfigError
+
+__all__ = ['column_options', 'sample_options', 'read_pairs', 'read_bins', 'read_finders',
+           'given_options']
+
+# option, role of the column, help
+_COLUMNS = (('--id', 'object_id', 'unique name of the object'),
+            ('--ra', 'ra', 'right ascension, J2000 degrees'),
+            ('--dec', 'dec', 'declination, J2000 degrees'),
+            ('--label', 'label', '1 for lenses, 0 for negatives'),
+            ('--grade', 'grade', 'grade as published'),
+            ('--tier', 'tier', 'A: spectroscopy or space-based imaging; B: candidate'),
+            ('--discovery-method', 'discovery_method', 'how a lens was found'),
+            ('--in-training', 'in_training', 'yes, no or the split the finder was trained on'),
+            ('--confuser', 'confuser_class', 'confuser family of a negative'),
+            ('--weight', 'weight', 'population objects that the row stands for'),
+            ('--stratum', 'stratum', 'sampling stratum'))
+
+
+def column_options(command):
+    """Add an option for each role of a column, and for the scores."""
+    for flag, role, text in reversed(_COLUMNS):
+        command = click.option(flag, f'column_{role}', metavar='COLUMN', help=f'Column: {text}.')(
+            command)
+    command = click.option('--score', 'scores_of', multiple=True, metavar='[NAME=]COLUMN',
+                           help='Score column, once for each finder.')(command)
+    return click.option('--score-kind', type=click.Choice(['probability', 'logit', 'rank']),
+                        help='What the scores are; guessed without it.')(command)
+
+
+def sample_options(command):
+    """Add the options that say which files make up the sample."""
+    files = {'type': click.Path(dir_okay=False)}
+    for option in (
+            click.option('--set', 'constants', multiple=True, metavar='ROLE=VALUE',
+                         help='One value for all lenses, such as discovery_method=CNN.'),
+            click.option('--match-radius', type=click.FloatRange(0, min_open=True),
+                         help='Greatest separation for conditions, arcsec. [1]'),
+            click.option('--conditions', multiple=True, **files,
+                         help='Catalogue of observing conditions, joined by position.'),
+            click.option('--negatives-column', 'negatives_columns', multiple=True,
+                         metavar='NAME=COLUMN',
+                         help='Column of the negatives that stands for a column, role or finder.'),
+            click.option('--negatives', help='Table of negatives; SCORES then holds lenses.',
+                         **files)):
+        command = option(command)
+    return command
+
+
+def read_pairs(values, option):
+    """
+    Read ``NAME=VALUE`` options.
+
+    Parameters
+    ----------
+    values : sequence of str
+        As given.
+    option : str
+        Name of the option, for messages.
+
+    Returns
+    -------
+    pairs : dict of str to str
+        Values by name.
+    """
+    pairs = {}
+    for value in values:
+        name, equals, rest = value.partition('=')
+        if not (name and equals and rest):
+            raise ConfigError(f'{option} {value!r}: write it as NAME=VALUE')
+        pairs[name.strip()] = rest.strip()
+    return pairs
+
+
+def read_finders(values):
+    """Read ``[NAME=]COLUMN`` options; without a name a finder is called by its column."""
+    return {value.partition('=')[0]: value.partition('=')[2] or value for value in values}
+
+
+def read_bins(values, option='--bins'):
+    """Read ``AXIS=1,3,6,inf`` (edges), ``AXIS=SER,DEV`` (classes) or ``AXIS=quantile``."""
+    bins = {}
+    for name, text in read_pairs(values, option).items():
+        items = [item.strip() for item in text.split(',')]
+        if len(items) == 1 and items[0] in ('quantile', 'published', 'auto'):
+            bins[name] = items[0]
+        else:
+            bins[name] = [_number(item) for item in items]
+    return bins
+
+
+def given_options(values):
+    """Collect the roles of columns from the parameters of a command."""
+    return {name.removeprefix('column_'): value for name, value in values.items()
+            if name.startswith('column_') and value}
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text

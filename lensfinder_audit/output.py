@@ -1,0 +1,65 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Write an audit to a folder that appears complete or not at all."""
+from pathlib import Path
+
+from lensfinder_audit.config import dump_config
+from lensfinder_audit.files import whole_folder, write_whole
+
+__all__ = ['write_audit', 'write_tables', 'MARKER']
+
+#: The file by which a folder is known to be an audit.
+MARKER = 'audit.yaml'
+
+
+def write_audit(result, folder, *, overwrite=False, figures=True):
+    """
+    Write tables, figures, configuration and report of an audit.
+
+    Parameters
+    ----------
+    result : `~lensfinder_audit.audit.AuditResult`
+        The audit.
+    folder : str or `~pathlib.Path`
+        ``tables/*.ecsv``, ``objects.parquet``, ``figures/*.png`` and ``*.pdf``,
+        ``audit.yaml`` and ``report.html`` go there.
+    overwrite : bool, optional
+        Whether an earlier audit there may be replaced.
+    figures : bool, optional
+        Whether to draw figures.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder is there and may not be replaced.
+    """
+    from lensfinder_audit.plotting import draw_figures, save_figures
+    from lensfinder_audit.report import render_report
+
+    with whole_folder(folder, overwrite=overwrite, marker=MARKER) as temporary:
+        write_tables(result, temporary)
+        drawn = draw_figures(result) if figures else []
+        save_figures(drawn, temporary / 'figures')
+        # paths in the file are relative to where the folder will stand
+        text = dump_config(result.options, result.inputs, Path(folder))
+        (temporary / MARKER).write_text(text, encoding='utf-8')
+        (temporary / 'report.html').write_text(render_report(result, drawn), encoding='utf-8')
+
+
+def write_tables(result, folder):
+    """
+    Write the tables of an audit and its objects.
+
+    Parameters
+    ----------
+    result : `~lensfinder_audit.audit.AuditResult`
+        The audit.
+    folder : `~pathlib.Path`
+        Where ``tables`` and ``objects.parquet`` go.
+    """
+    inputs = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
+              for role, found in result.inputs.items() if found}
+    for name, table in {**result.tables, 'findings': result.findings}.items():
+        table = table.copy(copy_data=False)
+        table.meta = {**table.meta, 'inputs': inputs, 'survey': result.options.survey}
+        write_whole(table, folder / 'tables' / f'{name}.ecsv')
+    write_whole(result.sample, folder / 'objects.parquet')
