@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """`raw_robust` is what its definition says, compiled or not."""
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -154,3 +155,11 @@ def test_real_stamp_with_bands_missing(real_data):
     assert likeness > 0.9  # z is whole in both, out of two reductions
     masked = np.where(gaps == 0, np.nan, gaps)[None]
     assert_array_equal(RawRobust()(masked), images)  # a missing pixel counts as 0
+
+
+def test_threads_side_by_side_give_the_same():
+    flux = sky_with_gaps()
+    expected = RawRobust()(flux)
+    with ThreadPoolExecutor(4) as pool:
+        for images in pool.map(RawRobust(), [flux] * 12):
+            assert_array_equal(images, expected)
