@@ -16,7 +16,7 @@ from sphinx.util import logging
 
 from lensfinder_audit import plugins, tables
 from lensfinder_audit.exceptions import MissingDependencyError
-from lensfinder_audit.tests.house import FLOORS, floor_of, public_modules
+from lensfinder_audit.tests.house import FLOORS, floor_of, is_shared, public_modules
 
 LOG = logging.getLogger(__name__)
 
@@ -40,6 +40,10 @@ def write_pages(app, config):
     pages['schemas.rst'] = '\n'.join(schema_section(schema) for schema in tables.SCHEMAS.values())
     for path in folder.rglob('*.rst'):
         if str(path.relative_to(folder)) not in pages:
+            path.unlink()
+    for path in Path(app.srcdir, 'api').glob('*.rst'):  # of what is no longer public
+        module, _, name = path.stem.rpartition('.')
+        if f'reference/{module}.rst' not in pages or name not in _public(module):
             path.unlink()
     for name, text in pages.items():
         _write(folder / name, text)
@@ -97,7 +101,11 @@ def _plugin_link(point, plugin, name):
 
 
 def _public(module):
-    return getattr(importlib.import_module(module), '__all__', ())
+    try:
+        return getattr(importlib.import_module(module), '__all__', ())
+    except ImportError as error:
+        LOG.warning('%s cannot be imported: %s', module, error)
+        return ()
 
 
 def _summary(plugin):
@@ -143,8 +151,7 @@ def reference_pages():
     """Return a page for each public module and one for each floor."""
     pages, floors = {}, {number: [] for number in FLOORS}
     for name in public_modules():
-        module = importlib.import_module(name)
-        if not getattr(module, '__all__', ()):
+        if is_shared(name) or not _public(name):
             continue
         pages[f'reference/{name}.rst'] = _module_page(name)
         floors[floor_of(name)].append(name)
@@ -185,11 +192,17 @@ def command_pages():
     import click
 
     context = click.Context(main, info_name='lensfinder-audit', max_content_width=88)
-    pages = {'cli_main.rst': _help_block(main, context)}
+    pages = {'cli_main.rst': ''}
     for name in main.list_commands(context):
-        command = main.get_command(context, name)
+        try:
+            command = main.get_command(context, name)
+        except ImportError as error:
+            LOG.warning('command %s cannot be imported: %s', name, error)
+            continue
         inner = click.Context(command, info_name=name, parent=context, max_content_width=88)
         pages[f'cli_{name}.rst'] = _help_block(command, inner)
+    if len(pages) == len(main.list_commands(context)) + 1:
+        pages['cli_main.rst'] = _help_block(main, context)
     return pages
 
 
