@@ -117,7 +117,7 @@ def read_lenscat_csv(path):
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        File with the columns of `COLUMNS`.
+        File with the seven columns of the catalogue.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Tests of the lenscat source: on a small CSV, on a local server, on the installed catalogue."""
+import runpy
 import subprocess
 import sys
 import threading
@@ -7,6 +8,7 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,6 +255,15 @@ def test_counts_of_version_1_1_3(installed):
     assert Counter(installed['grade'][named]) == {'probable': 4669, 'confident': 435}
     assert Counter(installed['tier']) == {'B': 17451, '': 14710, 'A': 677}
     assert Counter(installed['tier'][named]) == {'B': 5062, 'A': 42}
+
+
+@pytest.mark.skipif(INSTALLED != '1.1.3', reason='the counts are those of lenscat 1.1.3')
+def test_counts_of_the_docs_page_are_these(installed):
+    docs = Path(lens_catalogs.__file__).parents[2] / 'docs'
+    if not (docs / 'make_lenscat_counts.py').is_file():
+        pytest.skip('no docs beside the package')
+    page = runpy.run_path(str(docs / 'make_lenscat_counts.py'))['counts_page'](installed)
+    assert page == (docs / 'sources' / 'lenscat_counts.inc').read_text(encoding='utf-8')
 
 
 def test_reading_takes_about_a_second(installed):

@@ -26,6 +26,7 @@ def test_every_line_of_the_data_file_is_sound():
         assert {line['tier_confident'], line['tier_probable']} <= {'A', 'B', ''}
         assert line['discovery_method'] in METHODS
         assert line['arc_visible'] in {'yes', 'no', 'unknown'}
+        assert line['checked'] in {'abstract', 'memory'}
         assert line['reason'] and line['paper'] and line['evidence'] and '\n' not in line['reason']
 
 
@@ -50,7 +51,8 @@ def test_confident_candidate_of_a_network_is_tier_b():
     assert judge(HUANG, 'confident')['tier'] == 'B'
 
 
-@pytest.mark.parametrize('grade, tier, is_lens', [('confident', 'A', True), ('probable', '', False)])
+@pytest.mark.parametrize('grade, tier, is_lens', [('confident', 'A', True),
+                                                  ('probable', '', False)])
 def test_candidate_that_imaging_did_not_confirm_is_no_evidence(grade, tier, is_lens):
     found = judge('Bolton et al. (2008) - arXiv:0805.1931', grade)
     assert (found['tier'], found['is_lens']) == (tier, is_lens)
