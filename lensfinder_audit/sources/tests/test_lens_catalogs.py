@@ -19,6 +19,7 @@ from lensfinder_audit.exceptions import ConfigError, InputFileError, MissingDepe
 from lensfinder_audit.plugins import load_plugin
 from lensfinder_audit.sources import lens_catalogs
 from lensfinder_audit.sources.lens_catalogs import Lenscat
+from lensfinder_audit.testing import check_source
 
 HEADER = 'name,RA [deg],DEC [deg],zlens,type,grading,ref\n'
 SMALL = HEADER + (
@@ -96,6 +97,10 @@ def test_rows_follow_the_reference_schema(catalogue):
     assert list(table['lens_type'])[-2:] == ['group', 'cluster']
     assert set(table['in_training']) == {'unknown'} and set(table['confuser_class']) == {''}
     assert table['theta_e'].unit == u.arcsec and np.isnan(table['theta_e'].value).all()
+
+
+def test_conforms(catalogue):
+    check_source(Lenscat(path=catalogue))
 
 
 def test_redshift_is_kept_as_published_where_it_is_not_one_number(catalogue):
