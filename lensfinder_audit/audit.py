@@ -5,8 +5,10 @@ Audit a finder from a table of its scores.
 `audit` reads and joins the inputs, composes the measurements and collects the
 findings; each measurement is a function of its own in `lensfinder_audit.measure`.
 """
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from astropy import units as u
@@ -319,3 +321,13 @@ def _group_name(sample, options):
     if 'group' not in sample.colnames:
         return None
     return options.group or options.columns.get('group', 'group')
+
+
+class _CallableModule(ModuleType):
+    """This module has the name of its function; whichever a user gets can be called."""
+
+    def __call__(self, scores, **options):
+        return audit(scores, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule
