@@ -61,7 +61,7 @@ def numpy_path(flux, annulus):
 
 
 def timed(functions, repeats):
-    """Return best CPU seconds and result of each, taking turns so that load falls on all alike."""
+    """Return best CPU seconds and result of each; they take turns, so load falls on all."""
     best, last = dict.fromkeys(functions, np.inf), {}
     for _ in range(repeats):
         for name, function in functions.items():
@@ -80,7 +80,8 @@ def main():
     flux = example_flux(options.stamps)
     flux[np.random.default_rng(1).random(flux.shape) < 0.01] = np.nan
     print(f'Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}, '
-          f'one core, CPU time, {options.stamps} stamps of 3 x 101 x 101, best of {options.repeats}')
+          f'one core, CPU time, {options.stamps} stamps of 3 x 101 x 101, '
+          f'best of {options.repeats}')
     return max([table(normalizer, flux, options.repeats)
                 for normalizer in (RawRobust(), RawRobustPublished())])
 

@@ -18,7 +18,7 @@ __all__ = ['ERRORS', 'BlockSums', 'Blocks', 'ks_error', 'null_sums']
 ERRORS = ('ECE', 'ECE of positives', 'MCE', 'KS calibration error')
 
 #: Blocks per bin.
-_PER_BIN = 8
+_PER_BIN = 6
 
 
 @dataclass(frozen=True)

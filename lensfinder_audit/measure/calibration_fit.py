@@ -9,6 +9,9 @@ from lensfinder_audit.exceptions import MeasurementError
 
 __all__ = ['LogisticFit', 'fit_logistic', 'calibration_fits', 'separation']
 
+#: Steps per unit of log odds in which the rows are gathered for a first fit.
+_STEPS = 64
+
 
 @dataclass(frozen=True)
 class LogisticFit:
@@ -35,7 +38,8 @@ class LogisticFit:
         return self.coefficients[index] - half, self.coefficients[index] + half
 
 
-def fit_logistic(design, label, weight, *, offset=0.0, unit=None, max_steps=100):
+def fit_logistic(design, label, weight, *, offset=0.0, unit=None, start=None,
+                 max_steps=100):
     """
     Fit log odds = offset + design @ coefficients by weighted maximum likelihood.
 
@@ -51,6 +55,8 @@ def fit_logistic(design, label, weight, *, offset=0.0, unit=None, max_steps=100)
         Part of the log odds that is not fitted.
     unit : (n,) `~numpy.ndarray` of int, optional
         Group of each row, for the covariance. Without it each row is a group.
+    start : (k,) array_like, optional
+        Coefficients to begin with.
     max_steps : int, optional
         Newton steps; each is halved until the likelihood does not fall.
 
@@ -79,7 +85,7 @@ def fit_logistic(design, label, weight, *, offset=0.0, unit=None, max_steps=100)
     [-1.386] [[0.251]]
     """
     weight = weight / weight.sum()
-    beta = np.zeros(design.shape[1])
+    beta = np.zeros(design.shape[1]) if start is None else np.asarray(start, dtype=float)
     value = _log_likelihood(design @ beta + offset, label, weight)
     for _ in range(max_steps):
         expected = expit(design @ beta + offset)
@@ -123,17 +129,10 @@ def calibration_fits(probability, label, weight, *, unit=None, clip=2**-25):
     .. [1] Cox 1958, doi:10.1093/biomet/45.3-4.562
     """
     stated = logit(np.clip(probability, clip, 1 - clip))
-    constant = np.ones((len(stated), 1))
-    large = fit_logistic(constant, label, weight, offset=stated, unit=unit)
+    large = _fit_stated(stated, label, weight, unit, slope=False)
     note = separation(stated, label, weight)
-    if note:
-        return None, large, note
-    center, scale = np.average(stated, weights=weight), max(stated.std(), 1e-300)
-    design = np.column_stack([constant, (stated - center) / scale])
-    fit = fit_logistic(design, label, weight, unit=unit)
-    back = np.array([[1, -center / scale], [0, 1 / scale]])
-    fit = LogisticFit(back @ fit.coefficients, back @ fit.covariance @ back.T, fit.freedom)
-    return fit, large, ''
+    joint = None if note else _fit_stated(stated, label, weight, unit, slope=True)
+    return joint, large, note
 
 
 def separation(stated, label, weight):
@@ -147,6 +146,25 @@ def separation(stated, label, weight):
     if lenses.max() <= rest.min():
         return 'no slope: no lens scores above a non-lens'
     return ''
+
+
+def _fit_stated(stated, label, weight, unit, *, slope):
+    """Fit first to rows gathered in steps of the log odds, then to the rows."""
+    center, scale = np.average(stated, weights=weight), max(stated.std(), 1e-300)
+    steps, step = np.unique(2 * np.rint(_STEPS * stated) + label, return_inverse=True)
+    gathered = np.floor(steps / 2) / _STEPS, steps % 2 == 1, np.bincount(step, weight)
+    start = None
+    for values, truth, mass in (gathered, (stated, label, weight)):
+        design = np.ones((len(values), 1 + slope))
+        if slope:
+            design[:, 1] = (values - center) / scale
+        fit = fit_logistic(design, truth, mass, offset=0.0 if slope else values, start=start,
+                           unit=unit if values is stated else None)
+        start = fit.coefficients
+    if not slope:
+        return fit
+    back = np.array([[1, -center / scale], [0, 1 / scale]])
+    return LogisticFit(back @ fit.coefficients, back @ fit.covariance @ back.T, fit.freedom)
 
 
 def _information(design, expected, weight):

@@ -163,7 +163,8 @@ def probability_bins(probability, label, *, weight=None, bins='positives', n_bin
     return lower, np.append(lower[1:], 1.0)
 
 
-def lens_fractions(label, cell, n_cells, weight, *, group=None, interval='wilson', confidence=0.95):
+def lens_fractions(label, cell, n_cells, weight, *, means=None, group=None, interval='wilson',
+                   confidence=0.95):
     """
     Bound the weighted fraction of lenses in every cell.
 
@@ -177,6 +178,8 @@ def lens_fractions(label, cell, n_cells, weight, *, group=None, interval='wilson
         Number of cells.
     weight : (n,) `~numpy.ndarray`
         Weights; lenses and non-lenses may differ by any factor.
+    means : tuple of float, optional
+        Mean weight of the lenses and of the rest. The default is that of the rows.
     group : (n,) array_like, optional
         Rows of one group are not independent.
     interval, confidence : optional
@@ -196,7 +199,7 @@ def lens_fractions(label, cell, n_cells, weight, *, group=None, interval='wilson
     Otherwise the lower end in a bin of lenses alone would count the non-lenses
     that might be there as if they were as light as lenses.
     """
-    means = [weight[rows].mean() for rows in (label, ~label)]
+    means = means or [weight[rows].mean() for rows in (label, ~label)]
     rates = cell_rates(label, cell=cell, n_cells=n_cells, weight=weight / np.where(label, *means),
                        group=group, interval=interval, confidence=confidence)
     for name in ('estimate', 'lo', 'hi'):
