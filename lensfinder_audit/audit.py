@@ -131,6 +131,10 @@ def audit(scores, *, negatives=None, conditions=(), progress=None, **options):
     if 'conditions' in notes:
         measured['conditions'] = notes['conditions']
     findings = collect_findings(sample, measured, summary, options)
+    files = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
+             for role, found in inputs.items() if found}
+    for table in [*measured.values(), findings]:
+        table.meta |= {'inputs': files, 'survey': options.survey}
     return AuditResult(measured, findings, sample, summary, options, inputs)
 
 

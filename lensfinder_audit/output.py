@@ -56,10 +56,6 @@ def write_tables(result, folder):
     folder : `~pathlib.Path`
         Where ``tables`` and ``objects.parquet`` go.
     """
-    inputs = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
-              for role, found in result.inputs.items() if found}
     for name, table in {**result.tables, 'findings': result.findings}.items():
-        table = table.copy(copy_data=False)
-        table.meta = {**table.meta, 'inputs': inputs, 'survey': result.options.survey}
         write_whole(table, folder / 'tables' / f'{name}.ecsv')
     write_whole(result.sample, folder / 'objects.parquet')
