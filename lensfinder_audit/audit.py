@@ -304,9 +304,7 @@ def _summary(sample, kinds, notes, tables, inputs, options):
              for role, found in inputs.items()
              for item, table in zip(found, [t for t in tables[role]], strict=False)]
     n_lenses = int(sample['label'].sum())
-    methods = sample['discovery_method'] if 'discovery_method' in sample.colnames else ['']
-    simulated = bool(np.all(np.isin(np.unique(methods), ['simulated', '']))
-                     and 'simulated' in methods)
+    simulated = any(bool(table.meta.get('simulated')) for table in tables['scores'])
     kind = sorted(set(kinds.values()))
     return {'title': options.title or f'Audit of {", ".join(kinds)}', 'n_objects': len(sample),
             'n_lenses': n_lenses, 'n_negatives': len(sample) - n_lenses, 'finders': list(kinds),

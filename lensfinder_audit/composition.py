@@ -16,6 +16,7 @@ from lensfinder_audit.measure.purity import purity_table
 from lensfinder_audit.measure.ranking import ranking_table
 from lensfinder_audit.measure.reliability import reliability_table
 from lensfinder_audit.measure.roc import roc_curve_table
+from lensfinder_audit.measure.score_to_probability import score_to_probability
 from lensfinder_audit.measure.thresholds import OperatingPoint, operating_points_table
 from lensfinder_audit.plugins import load_plugin
 from lensfinder_audit.tables import require_columns
@@ -265,11 +266,12 @@ class _Study:
                 parts['reliability'].append(_named(table, name))
 
     def _probabilities(self, name):
-        from lensfinder_audit.measure.score_to_probability import score_to_probability
-        return _named(score_to_probability(
+        table = score_to_probability(
             np.asarray(self.sample[name]), self.label, prevalence=self.options.prevalence,
             weight=self.weight, group=self.group, confidence=self.options.confidence,
-            score_kind=self.kinds[name], seed=self.options.seed), name)
+            score_kind=self.kinds[name], seed=self.options.seed)
+        table['prevalence'] = np.full(len(table), self.options.prevalence)
+        return _named(table, name)
 
 
 def _named(table, finder):
