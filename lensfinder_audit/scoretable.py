@@ -34,6 +34,9 @@ ROLES = {
     'confuser_class': ('confuser_class', 'confuser', 'confuser_family', 'contaminant'),
 }
 
+# Columns that the audit adds to a sample.
+_OWN = ('discovery', 'stratum_code')
+
 _SCORE_NAME = re.compile(r'^(score|prob|probability|logit|rank|pred|prediction|p_\w+|our_p_\w+|'
                          r'\w+_(score|prob|probability|logit|rank)|(score|prob|logit|rank)_\w+)$',
                          re.IGNORECASE)
@@ -145,20 +148,18 @@ def standard_sample(table, *, roles=None, finders=None, score_kind='probability'
         If a column is missing, ids are empty or repeated, a score is not a
         number or out of its range, or a weight is negative.
     """
+    constants = constants or {}
     roles = {**guess_roles(table), **(roles or {})}
-    for role in list(roles) + list(constants or {}):
-        if role not in ROLES:
-            raise TableError(f'{role!r} is not a role of a column.{did_you_mean(role, ROLES)} '
-                             f'Roles are {list(ROLES)}.')
-    roles = {role: name for role, name in roles.items() if role not in (constants or {})}
+    _check_roles(roles, constants)
+    roles = {role: name for role, name in roles.items() if role not in constants}
     finders = finders or guess_finders(table, roles=roles.values())
     if not len(table):
         raise TableError(f'{what} has no rows')
     if not finders:
         raise TableError(f'{what} has no column that looks like a score; name it with --score. Its '
                          f'columns are {table.colnames}.')
-    require_columns(table, [*roles.values(), *finders.values()], what=what)
-    sample = _assemble(table, roles, finders, constants or {}, label, what)
+    _check_columns(table, roles, finders, what)
+    sample = _assemble(table, roles, finders, constants, label, what)
     _check_ids(sample, roles.get('object_id'), what)
     for finder in finders:
         sample[finder] = _checked_score(sample[finder], finder, score_kind, sample, what)
@@ -187,16 +188,16 @@ def read_labels(values, *, what='the label column'):
     TableError
         If a value is none of these; it names the value and its row.
     """
-    values = np.asarray(values)
-    if values.dtype.kind == 'b':
-        return values
-    words = np.char.lower(np.char.strip(values.astype(str)))
+    masked = np.any(getattr(values, 'mask', False))
+    if np.asarray(values).dtype.kind == 'b' and not masked:
+        return np.asarray(values)
+    words = np.char.lower(np.char.strip(_words(values)))
     true, false = np.isin(words, list(_TRUE)), np.isin(words, list(_FALSE))
     bad = ~(true | false)
     if bad.any():
         first = np.flatnonzero(bad)[0]
         raise TableError(f'{what}: {bad.sum()} of {len(words)} labels are neither lens nor non-lens, '
-                         f'the first is row {first} with {str(values[first])!r}; use 1 and 0')
+                         f'the first is row {first} with {str(words[first])!r}; use 1 and 0')
     return true
 
 
@@ -231,7 +232,7 @@ def join_negatives(positives, negatives):
     return sample
 
 
-def training_words(values):
+def training_words(values, *, what='the score table'):
     """
     Read whether objects were trained on, from yes and no or names of splits.
 
@@ -239,19 +240,52 @@ def training_words(values):
     ----------
     values : (n,) array_like
         Words such as ``yes``, ``train`` or ``val``.
+    what : str, optional
+        How a message calls the table.
 
     Returns
     -------
     words : (n,) `~numpy.ndarray` of str
         ``'yes'``, ``'no'`` or ``'unknown'``.
+
+    Raises
+    ------
+    TableError
+        If a value is none of these.
     """
-    words = np.char.lower(np.asarray(values).astype(str))
+    words = np.char.lower(np.char.strip(_words(values)))
     known = [np.isin(words, list(names)) for names in _TRAINING.values()]
     bad = ~np.any(known, axis=0)
     if bad.any():
-        raise TableError(f'in_training: {bad.sum()} of {len(words)} values such as '
-                         f'{str(words[bad][0])!r} are neither yes, no, unknown nor a known split')
+        raise TableError(f'{what}, in_training: {bad.sum()} of {len(words)} values are neither yes, '
+                         f'no, unknown nor a known split, the first is row '
+                         f'{np.flatnonzero(bad)[0]} with {str(words[bad][0])!r}; known splits are '
+                         'train, val and test')
     return np.select(known, list(_TRAINING), 'unknown')
+
+
+def _check_roles(roles, constants):
+    for role in [*roles, *constants]:
+        if role not in ROLES:
+            raise TableError(f'{role!r} is not a role of a column.{did_you_mean(role, ROLES)} '
+                             f'Roles are {list(ROLES)}.')
+    for role in ('object_id', 'ra', 'dec'):
+        if role in constants:
+            raise TableError(f'{role} cannot be {constants[role]!r} for all rows; name its column')
+
+
+def _check_columns(table, roles, finders, what):
+    """Check that columns are there, hold one value a row, and keep finders apart from them."""
+    require_columns(table, [*roles.values(), *finders.values()], what=what)
+    for use, name in [*roles.items(), *finders.items()]:
+        if table[name].ndim > 1:
+            raise TableError(f'{what}, column {name!r} holds arrays of shape '
+                             f'{table[name].shape[1:]}, not one value for each row; it cannot be '
+                             f'{use!r}')
+    for finder, column in finders.items():
+        if finder in (*ROLES, *_OWN) or (finder != column and finder in table.colnames):
+            raise TableError(f'a finder cannot be called {finder!r}, as a column is; give it another '
+                             f'name with --score NAME={column}')
 
 
 def _assemble(table, roles, finders, constants, label, what):
@@ -265,18 +299,29 @@ def _assemble(table, roles, finders, constants, label, what):
     sample['label'] = _labels(sample, label, len(table), what)
     for finder, name in finders.items():
         sample[finder] = table[name]
-    used = {*roles.values(), *finders.values()}
-    for name in table.colnames:
-        if name not in used and name not in sample.colnames and table[name].ndim == 1:
+    rest = [name for name in table.colnames
+            if name not in sample.colnames and name not in finders.values() and name not in _OWN]
+    for name in rest:  # also the columns of roles, so that an axis goes by the user's name
+        if table[name].ndim == 1:
             sample[name] = table[name]
+    sample.meta['arrays'] = [name for name in rest if table[name].ndim > 1]
     for name in ('tier', 'grade', 'discovery_method', 'confuser_class', 'object_id', 'stratum'):
         if name in sample.colnames:
-            sample[name] = np.asarray(sample[name]).astype(str)
+            sample[name] = _words(sample[name])
     if 'in_training' in sample.colnames:
-        sample['in_training'] = training_words(sample['in_training'])
+        sample['in_training'] = training_words(sample['in_training'], what=what)
     if 'discovery_method' in sample.colnames:
         sample['discovery'] = independence(sample['discovery_method'])
     return sample
+
+
+def _words(values):
+    """Return a column as text; masked and missing values are empty."""
+    text = np.asarray(values).astype(str)
+    missing = np.asarray(getattr(values, 'mask', False))
+    if np.asarray(values).dtype.kind == 'f':
+        missing = missing | np.isnan(np.asarray(values))
+    return np.where(missing, '', text)
 
 
 def _labels(sample, label, n, what):
@@ -305,14 +350,12 @@ def _checked_score(values, finder, kind, sample, what):
     if kind not in SCORE_KINDS:
         raise TableError(f'there is no score kind {kind!r}; there are {list(SCORE_KINDS)}.'
                          f'{did_you_mean(kind, SCORE_KINDS)}')
-    values = np.asarray(getattr(values, 'value', values))
-    if values.dtype.kind not in 'fiub':
-        raise TableError(f'{what}, score {finder!r} holds {values.dtype}, not numbers')
-    values = values.astype(float)
-    bad = ~np.isfinite(values) if kind != 'logit' else np.isnan(values)
-    reason = 'not a number'
+    values = _numbers(values, f'{what}, score {finder!r}')
+    bad = ~np.isfinite(values) if kind == 'probability' else np.isnan(values)
+    reason = 'not a number; leave these objects out, or score them'
     if not bad.any() and kind == 'probability':
-        bad, reason = (values < 0) | (values > 1), 'outside [0, 1]; is it a logit or a rank?'
+        bad = (values < 0) | (values > 1)
+        reason = 'outside [0, 1]; if they are logits or ranks, say so with --score-kind'
     if bad.any():
         first = np.flatnonzero(bad)[0]
         raise TableError(f'{what}, score {finder!r}: {bad.sum()} of {len(values)} values are '
@@ -321,15 +364,32 @@ def _checked_score(values, finder, kind, sample, what):
     return values
 
 
+def _numbers(values, what):
+    """Return a column as floats; masked values are NaN."""
+    found = np.asarray(getattr(values, 'value', values))
+    if found.dtype.kind not in 'fiub':
+        for row, value in enumerate(found):
+            try:
+                float(value)
+            except (TypeError, ValueError):
+                raise TableError(f'{what} must hold numbers; it holds text, the first is row {row} '
+                                 f'with {str(value)!r}') from None
+    return np.where(getattr(values, 'mask', False), np.nan, found.astype(float))
+
+
 def _check_weights(sample, what):
     if 'weight' not in sample.colnames:
         return
-    weight = np.asarray(sample['weight'], dtype=float)
+    weight = _numbers(sample['weight'], f'{what}, weight')
     bad = ~(np.isfinite(weight) & (weight >= 0))
     if bad.any():
         first = np.flatnonzero(bad)[0]
         raise TableError(f'{what}, weight: {bad.sum()} of {len(weight)} values are negative or not '
                          f'finite (first: row {first}, value {weight[first]:g})')
+    for name, rows in (('lenses', sample['label']), ('negatives', ~sample['label'])):
+        if rows.any() and not weight[rows].any():
+            raise TableError(f'{what}, weight: all {rows.sum()} {name} have weight 0 and so stand for '
+                             'nothing; correct the weights, or leave these rows out')
     sample['weight'] = weight
 
 
