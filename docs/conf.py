@@ -26,7 +26,7 @@ version = release.partition('+')[0]
 needs_sphinx = '7.0'
 extensions += ['generated_pages']
 exclude_patterns += ['generated/plugins_*.rst', 'generated/schemas.rst', 'generated/cli_*.rst',
-                     'nitpick-exceptions.txt', 'examples']
+                     'generated/more_*.rst', 'nitpick-exceptions.txt', 'examples']
 templates_path = []
 
 ONLINE = 'READTHEDOCS' in os.environ or 'LENSFINDER_AUDIT_DOCS_ONLINE' in os.environ
@@ -50,7 +50,6 @@ autodoc_mock_imports = [name for name in (
     'torch', 'torchvision', 'timm', 'lightning', 'astroquery', 'pyvo', 'lenscat', 'dask',
     'distributed', 'pyspark', 'lenstronomy') if find_spec(name) is None]
 autodoc_default_options = {'no-value': True}
-autodoc_preserve_defaults = True
 automodsumm_inherited_members = False
 numpydoc_xref_param_type = False
 plot_formats = [('png', 110)]

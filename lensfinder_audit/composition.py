@@ -93,7 +93,7 @@ def measure_all(sample, kinds, options, *, progress=None):
     Parameters
     ----------
     sample : `~astropy.table.QTable`
-        As `lensfinder_audit.audit.build_sample` returns it.
+        As ``build_sample`` of `lensfinder_audit.audit` returns it.
     kinds : dict of str to str
         Score kind of each finder.
     options : `~lensfinder_audit.config.AuditOptions`

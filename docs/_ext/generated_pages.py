@@ -16,9 +16,12 @@ from sphinx.util import logging
 
 from lensfinder_audit import plugins, tables
 from lensfinder_audit.exceptions import MissingDependencyError
-from lensfinder_audit.tests.house import FLOORS, floor_of, is_shared, public_modules
+from lensfinder_audit.tests.house import FLOORS, floor_of, public_modules
 
 LOG = logging.getLogger(__name__)
+
+# Modules inside these packages serve the package; it is the package that is documented.
+INNER = ('lensfinder_audit.cli.', 'lensfinder_audit.plotting.', 'lensfinder_audit.report.')
 
 
 def setup(app):
@@ -37,6 +40,7 @@ def write_pages(app, config):
             pages[f'plugins_{kind}.rst'] = plugin_table(kind)
         pages |= reference_pages()
         pages |= command_pages()
+    pages['more_samples.rst'] = more_pages(app.srcdir, ('coverage', 'benchmarks'))
     pages['schemas.rst'] = '\n'.join(schema_section(schema) for schema in tables.SCHEMAS.values())
     for path in folder.rglob('*.rst'):
         if str(path.relative_to(folder)) not in pages:
@@ -147,29 +151,55 @@ def _description(column):
     return text
 
 
+def more_pages(folder, names):
+    """Return a toctree of those pages that there are."""
+    found = [name for name in names if Path(folder, f'{name}.rst').exists()]
+    return '\n'.join(['.. toctree::', '   :maxdepth: 1', '', *(f'   /{name}' for name in found),
+                      '']) if found else ''
+
+
 def reference_pages():
     """Return a page for each public module and one for each floor."""
     pages, floors = {}, {number: [] for number in FLOORS}
+    packages = {number: [] for number in FLOORS}
     for name in public_modules():
-        if is_shared(name) or not _public(name):
+        if name.startswith(INNER):
             continue
-        pages[f'reference/{name}.rst'] = _module_page(name)
-        floors[floor_of(name)].append(name)
+        if _public(name):
+            pages[f'reference/{name}.rst'] = _module_page(name)
+            floors[floor_of(name)].append(name)
+        else:
+            packages[floor_of(name)].append(name)
     for number, names in floors.items():
-        pages[f'reference/floor_{number}.rst'] = _floor_page(number, names)
+        pages[f'reference/floor_{number}.rst'] = _floor_page(number, names, packages[number])
     return pages
 
 
 def _module_page(name):
     title = f'``{name}``'
+    skipped = ''.join(f'   :skip: {other}\n' for other in _from_elsewhere(name))
     return (f'{title}\n{"=" * len(title)}\n\n.. automodapi:: {name}\n   :no-heading:\n'
-            '   :no-inheritance-diagram:\n   :include-all-objects:\n   :headings: =-\n')
+            f'   :no-inheritance-diagram:\n   :include-all-objects:\n   :headings: =-\n{skipped}')
 
 
-def _floor_page(number, names):
+def _from_elsewhere(name):
+    """Return the public names that have their page in another module."""
+    module = importlib.import_module(name)
+    homes = {other: getattr(getattr(module, other), '__module__', name)
+             for other in module.__all__ if not isinstance(getattr(module, other), type(module))}
+    return [other for other, home in homes.items()
+            if home != name and _has_page(home) and other in _public(home)]
+
+
+def _has_page(module):
+    return module in public_modules() and not module.startswith(INNER)
+
+
+def _floor_page(number, names, packages):
     title, text = FLOORS[number]
     head = f'Floor {number}: {title}'
-    lines = [head, '=' * len(head), '', text, '']
+    lines = [head, '=' * len(head), '', *(f'.. py:module:: {name}' for name in packages), '',
+             text, '']
     if names:
         rows = [[f':doc:`{name} <{name}>`', _summary_of(name)] for name in names]
         lines += [list_table(['module', 'what it holds'], rows, '40 60')]

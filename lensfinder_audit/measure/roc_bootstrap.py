@@ -114,7 +114,7 @@ def roc_bootstrap(score, label, *, weight=None, group=None, n_resamples=10000, s
     A resample costs one count for each pair of run and distinct weight, or for
     each group and each of its runs. With weights that all differ, or a group
     per row, that is one per row; then fewer resamples than wanted are made
-    where they would be more than `MAX_DRAWS` counts, and ``n_resamples`` of the
+    where they would be more than ``MAX_DRAWS`` counts, and ``n_resamples`` of the
     result says how many. Memory does not grow with their number. The threshold
     is drawn anew with every resample, so its own uncertainty is in the draws.
 
