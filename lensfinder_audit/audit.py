@@ -12,16 +12,17 @@ from types import ModuleType
 
 import numpy as np
 from astropy import units as u
-from astropy.table import QTable, Table, vstack
+from astropy.table import QTable, Table
 
 import lensfinder_audit
 from lensfinder_audit.config import AuditOptions, InputFile, nested_options
 from lensfinder_audit.crossmatch import join_conditions, sky_positions
-from lensfinder_audit.exceptions import ConfigError, MeasurementError
+from lensfinder_audit.exceptions import (ConfigError, MeasurementError, TableError,
+                                         did_you_mean)
 from lensfinder_audit.files import read_table
 from lensfinder_audit.measure.resampling import codes
 from lensfinder_audit.scoretable import (ROLES, guess_finders, guess_roles, guess_score_kind,
-                                         join_negatives, standard_sample)
+                                         join_negatives, stack_alike, standard_sample)
 
 __all__ = ['audit', 'AuditResult']
 
@@ -122,7 +123,8 @@ def audit(scores, *, negatives=None, conditions=(), progress=None, **options):
     """
     options = AuditOptions.of(**options)
     tables, inputs = _read_inputs(scores, negatives, conditions)
-    sample, kinds, notes = build_sample(tables, options)
+    names = {role: str(found[0].path) for role, found in inputs.items() if len(found) == 1}
+    sample, kinds, notes = build_sample(tables, options, names=names)
     summary = _summary(sample, kinds, notes, tables, inputs, options)
     from lensfinder_audit.composition import measure_all
     from lensfinder_audit.findings import collect_findings
@@ -138,7 +140,7 @@ def audit(scores, *, negatives=None, conditions=(), progress=None, **options):
     return AuditResult(measured, findings, sample, summary, options, inputs)
 
 
-def build_sample(tables, options):
+def build_sample(tables, options, *, names=None):
     """
     Join the inputs into one sample.
 
@@ -148,6 +150,8 @@ def build_sample(tables, options):
         ``'scores'``, ``'negatives'`` and ``'conditions'``.
     options : `~lensfinder_audit.config.AuditOptions`
         The options.
+    names : dict of str to str, optional
+        How messages call the tables of a role.
 
     Returns
     -------
@@ -158,8 +162,9 @@ def build_sample(tables, options):
     notes : dict
         What was left out and what matched.
     """
-    sample, finders = _labelled(tables, options)
-    notes = {'two_files': bool(tables['negatives'])}
+    sample, finders = _labelled(tables, options, names or {})
+    notes = {'two_files': bool(tables['negatives']),
+             'group': _roles(tables['scores'][0], options).get('group')}
     kinds = {name: options.score_kind or guess_score_kind(sample[name], name) for name in finders}
     for name, kind in kinds.items() if options.lower_is_better else ():
         sample[name] = 1 - sample[name] if kind == 'probability' else -sample[name]
@@ -177,46 +182,66 @@ def _read_inputs(scores, negatives, conditions):
         conditions = [conditions]
     given = {'scores': [scores], 'negatives': [] if negatives is None else [negatives],
              'conditions': list(conditions)}
-    inputs = {role: [InputFile.of(item) for item in found if not isinstance(item, Table)]
-              for role, found in given.items()}
+    for role, found in given.items():
+        for item in found:
+            if not isinstance(item, Table | str | Path):
+                raise TableError(f'{role} must be an astropy table or the name of a file, not '
+                                 f'{type(item).__name__}')
     tables = {role: [item if isinstance(item, Table) else read_table(item) for item in found]
+              for role, found in given.items()}
+    inputs = {role: [InputFile.of(item) for item in found if not isinstance(item, Table)]
               for role, found in given.items()}
     return tables, inputs
 
 
-def _labelled(tables, options):
+def _labelled(tables, options, names):
     kind = options.score_kind or 'rank'  # the kind that only asks for numbers
     first = tables['scores'][0]
     alone = not tables['negatives']
-    sample = standard_sample(first, roles=_roles(options), finders=options.finders,
-                             score_kind=kind, constants=options.constants,
-                             label=None if alone else True)
-    finders = options.finders or guess_finders(first, roles=guess_roles(first).values())
+    roles = _roles(first, options)
+    finders = options.finders or guess_finders(first, roles=roles.values())
+    sample = standard_sample(first, roles=roles, finders=finders, score_kind=kind,
+                             constants=options.constants, label=None if alone else True,
+                             what=names.get('scores', 'the score table'))
     if alone:
+        if options.negatives_columns:
+            raise ConfigError('columns of the negatives are named, but no table of negatives is '
+                              'given; give it with --negatives')
         return sample, list(finders)
     second = tables['negatives'][0]
     swap = options.negatives_columns
+    _check_swap(swap, roles, finders)
     mapped = {name: swap.get(name, swap.get(column, column)) for name, column in finders.items()}
-    negatives = standard_sample(second, roles=_negative_roles(second, options), finders=mapped,
-                                score_kind=kind, what='the table of negatives', label=False)
+    negatives = standard_sample(second, roles=_negative_roles(second, roles, options),
+                                finders=mapped, score_kind=kind, label=False,
+                                what=names.get('negatives', 'the table of negatives'))
     return join_negatives(sample, negatives), list(finders)
 
 
-def _roles(options):
-    roles = dict(options.columns)
+def _roles(table, options):
+    """Return the column of every role of the score table, given or found."""
+    roles = {**guess_roles(table), **options.columns}
     if options.group and not options.group.startswith('healpix:'):
         roles['group'] = options.group
-    return roles
+    return {role: column for role, column in roles.items() if role not in options.constants}
 
 
-def _negative_roles(table, options):
-    """Roles of the first table hold for the second where it has the column."""
+def _check_swap(swap, roles, finders):
+    known = [*ROLES, *roles.values(), *finders, *finders.values()]
+    for name in swap:
+        if name not in known:
+            raise ConfigError(f'--negatives-column {name}={swap[name]}: {name!r} is no role, finder or '
+                              f'column of one.{did_you_mean(name, known)}')
+
+
+def _negative_roles(table, roles, options):
+    """Roles that were given hold for the negatives where they have the column."""
     swap = options.negatives_columns
-    roles = {role: swap.get(role, swap.get(column, column))
-             for role, column in _roles(options).items()}
-    roles = {role: column for role, column in roles.items()
-             if column in table.colnames or role in swap}
-    return {**roles, **{role: column for role, column in swap.items() if role in ROLES}}
+    given = {role: column for role, column in roles.items()
+             if role in options.columns or column in swap or column == options.group}
+    held = {role: swap.get(column, column) for role, column in given.items()
+            if column in swap or column in table.colnames}
+    return held | {role: column for role, column in swap.items() if role in ROLES}
 
 
 def _without_training(sample, notes):
@@ -232,7 +257,7 @@ def _without_training(sample, notes):
 
 
 def _with_conditions(sample, catalogs, options):
-    merged = QTable(vstack([_plain(catalog) for catalog in catalogs], metadata_conflicts='silent'))
+    merged = stack_alike([_plain(catalog) for catalog in catalogs])
     for name in merged.colnames:
         if hasattr(merged[name], 'filled'):
             fill = '' if merged[name].dtype.kind in 'US' else np.nan
@@ -243,11 +268,13 @@ def _with_conditions(sample, catalogs, options):
 
 
 def _plain(catalog):
-    table = QTable(catalog, copy=False)
+    """Return the columns that are conditions, and the position."""
+    table = QTable(catalog, copy=True)
     for name in list(table.colnames):
-        if table[name].ndim > 1:
+        role = name.lower() in ROLES and name.lower() not in ('ra', 'dec')
+        if table[name].ndim > 1 or role:
             table.remove_column(name)
-        elif name.lower() in ('ra', 'dec') and name != name.lower():
+        elif name != name.lower() in ('ra', 'dec'):
             table.rename_column(name, name.lower())
     return table
 
@@ -288,41 +315,46 @@ def _healpix(sample, text):
     if not nside.isdigit() or not healpy.isnsideok(int(nside), nest=True):
         raise ConfigError(f'group {text!r}: NSIDE must be a power of 2, such as healpix:64')
     place = sky_positions(sample, what='the score table')
-    return healpy.ang2pix(int(nside), place.ra.deg, place.dec.deg, nest=True, lonlat=True)
+    known = np.isfinite(place.ra.deg)
+    pixel = healpy.ang2pix(int(nside), place.ra.deg[known], place.dec.deg[known], nest=True,
+                           lonlat=True)
+    found = np.full(len(sample), '', dtype='U20')
+    found[known] = pixel.astype(str)
+    return found
 
 
 def _set_words(sample):
     for name, word in (('tier', 'not given'), ('discovery', 'unknown')):
         if name not in sample.colnames:
             sample[name] = np.full(len(sample), word)
-    for name, word in (('tier', 'not given'),):
         sample[name] = np.where(sample[name] == '', word, sample[name])
 
 
 def _summary(sample, kinds, notes, tables, inputs, options):
     files = [{'path': str(item.path), 'sha256': item.sha256, 'rows': len(table), 'role': role}
              for role, found in inputs.items()
-             for item, table in zip(found, [t for t in tables[role]], strict=False)]
+             for item, table in zip(found, tables[role], strict=False)]
     n_lenses = int(sample['label'].sum())
-    simulated = any(bool(table.meta.get('simulated')) for table in tables['scores'])
+    simulated, example = (any(bool(table.meta.get(word)) for table in tables['scores'])
+                          for word in ('simulated', 'example'))
     kind = sorted(set(kinds.values()))
     return {'title': options.title or f'Audit of {", ".join(kinds)}', 'n_objects': len(sample),
             'n_lenses': n_lenses, 'n_negatives': len(sample) - n_lenses, 'finders': list(kinds),
             'score_kinds': kinds, 'score_kind': kind[0] if len(kind) == 1 else 'several',
             'prevalence': options.prevalence, 'interval': options.interval,
-            'confidence': options.confidence, 'group': _group_name(sample, options),
+            'confidence': options.confidence, 'group': _group_name(sample, notes, options),
             'weight': 'weight' if 'weight' in sample.colnames else None,
             'stratum': 'stratum' if 'stratum' in sample.colnames else None,
-            'inputs': files, 'command': '', 'simulated': simulated,
+            'inputs': files, 'command': '', 'simulated': simulated, 'example': example,
             'two_files': notes['two_files'], 'n_excluded': notes.get('n_excluded', 0),
             'package_version': lensfinder_audit.__version__,
             'options': nested_options(options)}
 
 
-def _group_name(sample, options):
+def _group_name(sample, notes, options):
     if 'group' not in sample.colnames:
         return None
-    return options.group or options.columns.get('group', 'group')
+    return options.group or notes['group'] or 'group'
 
 
 class _CallableModule(ModuleType):

@@ -24,25 +24,43 @@ def sky_positions(table, *, what='the table'):
     Returns
     -------
     positions : `~astropy.coordinates.SkyCoord`
-        One per row.
+        One per row; NaN where a row has none.
 
     Raises
     ------
     TableError
-        If a column is missing or a position not on the sky.
+        If a column is missing, holds text or another unit, or a position is not
+        on the sky.
     """
-    by_lower = {name.lower(): name for name in table.colnames}
+    by_lower = {name.lower(): name for name in reversed(table.colnames)}
     missing = [name for name in ('ra', 'dec') if name not in by_lower]
     if missing:
         raise TableError(f'{what} has no column {missing[0]!r}; a match by position needs ra and dec '
                          f'in degrees. Its columns are {table.colnames}.')
-    ra, dec = (u.Quantity(table[by_lower[name]], u.deg).value for name in ('ra', 'dec'))
-    bad = ~(np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90))
+    ra, dec = (_degrees(table[by_lower[name]], f'{what}, column {by_lower[name]!r}')
+               for name in ('ra', 'dec'))
+    bad = (np.abs(dec) > 90) | (np.abs(ra) > 360) | np.isinf(ra) | np.isinf(dec)
     if bad.any():
         first = np.flatnonzero(bad)[0]
         raise TableError(f'{what}: {bad.sum()} of {len(bad)} positions are not on the sky, the first '
-                         f'is row {first} with ra {ra[first]}, dec {dec[first]}')
-    return SkyCoord(ra, dec, unit='deg')
+                         f'is row {first} with ra {ra[first]:g}, dec {dec[first]:g}; they must be '
+                         'degrees')
+    lost = np.isnan(ra) | np.isnan(dec)
+    return SkyCoord(np.where(lost, np.nan, ra), np.where(lost, np.nan, dec), unit='deg')
+
+
+def _degrees(column, what):
+    kind = getattr(column, 'dtype', np.dtype(float)).kind
+    if kind not in 'fiu':
+        raise TableError(f'{what} must hold degrees; it holds {"text" if kind in "USO" else kind}, '
+                         f'such as {str(column[0])!r}')
+    values = np.asarray(getattr(column, 'value', column), dtype=float)
+    values = np.where(getattr(column, 'mask', False), np.nan, values)
+    unit = getattr(column, 'unit', None)
+    try:
+        return values if unit is None else (values * u.Unit(unit)).to_value(u.deg)
+    except u.UnitConversionError as error:
+        raise TableError(f'{what} must be an angle; its unit is {unit}') from error
 
 
 class Match:
@@ -83,7 +101,8 @@ def match_positions(positions, catalog, *, radius):
     Parameters
     ----------
     positions, catalog : `~astropy.coordinates.SkyCoord`
-        Of the objects, and of the catalogue that is searched.
+        Of the objects, and of the catalogue that is searched; NaN matches
+        nothing.
     radius : `~astropy.units.Quantity`
         Greatest separation.
 
@@ -106,8 +125,11 @@ def match_positions(positions, catalog, *, radius):
     index = np.full(len(positions), -1)
     separation = np.full(len(positions), np.nan) * u.arcsec
     n_within = np.zeros(len(positions), dtype=int)
-    if len(positions) and len(catalog):
-        first, second, angle, _ = search_around_sky(positions, catalog, radius)
+    here, there = (np.flatnonzero(np.isfinite(place.ra.deg + place.dec.deg))
+                   for place in (positions, catalog))
+    if len(here) and len(there):
+        first, second, angle, _ = search_around_sky(positions[here], catalog[there], radius)
+        first, second = here[first], there[second]
         n_within = np.bincount(first, minlength=len(positions))
         order = np.lexsort((angle.value, first))
         rows, place = np.unique(first[order], return_index=True)
@@ -138,7 +160,7 @@ def join_conditions(sample, catalog, *, radius):
     match : `Match`
         How each row matched.
     """
-    match = match_positions(sky_positions(sample, what='the sample'),
+    match = match_positions(sky_positions(sample, what='the score table'),
                             sky_positions(catalog, what='the conditions table'), radius=radius)
     joined = QTable(sample, copy=False)
     taken = {name.lower() for name in sample.colnames} | {'ra', 'dec'}

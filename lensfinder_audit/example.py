@@ -44,7 +44,9 @@ def example_scores():
     7000
     """
     with as_file(files('lensfinder_audit') / 'data' / 'example_scores.ecsv') as path:
-        return QTable.read(path, format='ascii.ecsv')
+        table = QTable.read(path, format='ascii.ecsv')
+    table.meta['example'] = True  # an audit.yaml then names no file
+    return table
 
 
 def simulate_scores(*, n_lenses=1000, n_negatives=6000, seed=20261122):

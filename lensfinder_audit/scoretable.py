@@ -8,6 +8,7 @@ found by its usual names; every other column is kept, as a condition.
 import re
 
 import numpy as np
+from astropy import units as u
 from astropy.table import QTable, vstack
 
 from lensfinder_audit.exceptions import TableError, did_you_mean
@@ -16,7 +17,7 @@ from lensfinder_audit.tables import require_columns
 from lensfinder_audit.vocabulary import independence
 
 __all__ = ['ROLES', 'guess_roles', 'guess_finders', 'guess_score_kind', 'read_labels',
-           'standard_sample', 'join_negatives', 'training_words']
+           'standard_sample', 'join_negatives', 'stack_alike', 'training_words']
 
 #: Roles of columns, each with the names under which it is usually found.
 ROLES = {
@@ -226,10 +227,50 @@ def join_negatives(positives, negatives):
     if len(shared):
         raise TableError(f'{len(shared)} ids are among the lenses and among the negatives, the first '
                          f'is {str(shared[0])!r}')
-    sample = vstack([positives, negatives], metadata_conflicts='silent')
+    sample = stack_alike([positives, negatives])
     for name in sample.colnames:
         _fill(sample, name)
     return sample
+
+
+def stack_alike(tables):
+    """
+    Stack tables of which columns of one name may differ in type or unit.
+
+    Parameters
+    ----------
+    tables : sequence of `~astropy.table.Table`
+        Quantities take the unit of the first table that has one; a column that is
+        text in one table is text in the stack.
+
+    Returns
+    -------
+    stacked : `~astropy.table.QTable`
+        Masked where a table lacks the column.
+
+    Raises
+    ------
+    TableError
+        If units cannot be converted.
+    """
+    tables = [QTable(table, copy=True) for table in tables]
+    for name in {name for table in tables for name in table.colnames}:
+        _align([table for table in tables if name in table.colnames], name)
+    return QTable(vstack(tables, metadata_conflicts='silent'), copy=False)
+
+
+def _align(tables, name):
+    kinds = {'text' if table[name].dtype.kind in 'USO' else 'number' for table in tables}
+    unit = next((table[name].unit for table in tables if table[name].unit is not None), None)
+    for table in tables:
+        if len(kinds) > 1:
+            table[name] = _words(getattr(table[name], 'value', table[name]))
+        elif unit is not None:
+            try:
+                table[name] = u.Quantity(table[name], unit)
+            except (u.UnitConversionError, TypeError) as error:
+                raise TableError(f'column {name!r} is in {unit} in one table and in '
+                                 f'{table[name].unit} in another') from error
 
 
 def training_words(values, *, what='the score table'):
