@@ -1,11 +1,13 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Compose the measurements of an audit: every finder, operating point and axis."""
+import re
+from collections import Counter
 from functools import cached_property
 
 import numpy as np
 from astropy.table import QTable, vstack
 
-from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.exceptions import ConfigError, MeasurementError, TableError
 from lensfinder_audit.measure.binning import make_axis
 from lensfinder_audit.measure.calibration import calibration_table
 from lensfinder_audit.measure.cells import Design, Grid
@@ -29,8 +31,14 @@ DEFAULT_FPRS = (0.01, 0.001)
 
 _SAMPLE = ('tier', 'discovery')
 
+# Columns of results that an axis of words, which keeps its name, must not have.
+_RESULTS = ('finder', 'operating_point', 'threshold', 'discovery', 'quantity', 'n', 'n_recovered',
+            'n_groups', 'n_eff', 'estimate', 'lo', 'hi', 'boot_lo', 'boot_hi', 'supported', 'state',
+            'reason', 'exact_lo', 'exact_hi', 'upper', 'sides', 'n_true', 'n_false', 'n_lenses',
+            'n_negatives')
 
-def operating_points(options, *, negatives=True):
+
+def operating_points(options, *, negatives=True, kinds=()):
     """
     List the operating points that options ask for.
 
@@ -41,22 +49,44 @@ def operating_points(options, *, negatives=True):
     negatives : bool, optional
         Whether the sample has negatives; without them and without any operating
         point, a score of 0.5 is taken.
+    kinds : iterable of str, optional
+        Score kinds of the finders; where a low score is the lens-like one, fixed
+        scores turn round with them.
 
     Returns
     -------
     points : list of `~lensfinder_audit.measure.thresholds.OperatingPoint`
         In the order fixed score, FPR, top percentage, budget.
     """
-    points = [OperatingPoint(threshold=float(value)) for value in options.thresholds]
+    points = [OperatingPoint(threshold=value) for value in _fixed_scores(options, kinds)]
     points += [OperatingPoint(fpr=float(value)) for value in options.fprs]
     points += [OperatingPoint(top_percent=float(value)) for value in options.top_percents]
     points += [OperatingPoint(budget=float(value), search_size=options.search_size)
                for value in options.budgets]
     if points:
+        if options.fprs and not negatives:
+            raise MeasurementError('an operating point at a false-positive rate needs negatives, and '
+                                   'the sample has none; give them with --negatives, or fix a score '
+                                   'with --threshold')
         return points
     if not negatives:
+        if set(kinds) - {'probability'}:
+            raise MeasurementError('the sample has no negatives, and its scores are not all '
+                                   'probabilities, so an operating point must be stated with '
+                                   '--threshold or --top-percent')
         return [OperatingPoint(threshold=0.5)]
     return [OperatingPoint(fpr=value) for value in DEFAULT_FPRS]
+
+
+def _fixed_scores(options, kinds):
+    """Return the fixed scores as the scores enter, turned round where low is lens-like."""
+    if not options.lower_is_better:
+        return [float(value) for value in options.thresholds]
+    tops = {1 if kind == 'probability' else 0 for kind in kinds} or {1}
+    if len(tops) > 1 and options.thresholds:
+        raise ConfigError('one fixed score does not suit probabilities and other scores of which the '
+                          'low ones are lens-like; audit the finders one by one')
+    return [max(tops) - float(value) for value in options.thresholds]
 
 
 def check_axes(sample, by):
@@ -75,15 +105,29 @@ def check_axes(sample, by):
     axes : list of list of str
         One or two columns each.
     """
-    axes = [[name.strip() for name in item.split(',')] for item in by]
+    axes = [[name.strip() for name in item.split(',')] for item in dict.fromkeys(by)]
     for names in axes:
-        if len(names) > 2:
-            raise ConfigError(f'--by {",".join(names)}: a surface has two axes, not {len(names)}')
+        if len(names) > 2 or len(set(names)) < len(names) or '' in names:
+            raise ConfigError(f'--by {",".join(names)}: an axis is one column, and a surface two '
+                              'different ones')
+        for name in names:
+            if sample.meta.get('arrays') and name in sample.meta['arrays']:
+                raise TableError(f'column {name!r} holds arrays and cannot be an axis')
         require_columns(sample, names, what='the score table')
         for name in names:
-            if sample[name].ndim > 1:
-                raise TableError(f'column {name!r} holds arrays and cannot be an axis')
+            if np.asarray(sample[name]).dtype.kind in 'USO' and name in _RESULTS:
+                raise ConfigError(f'--by {name}: results have a column {name!r} of their own; rename '
+                                  'that of the score table')
+    twice = Counter(_table_name(names) for names in axes)
+    if axes and max(twice.values()) > 1:
+        raise ConfigError(f'--by: two axes would share the table {twice.most_common(1)[0][0]!r}; '
+                          'rename a column')
     return axes
+
+
+def _table_name(names):
+    """Name of an axis in the names of tables, which are names of files too."""
+    return re.sub(r'[^\w.+-]+', '_', '_and_'.join(names)).strip('.') or 'axis'
 
 
 def measure_all(sample, kinds, options, *, progress=None):
@@ -145,7 +189,8 @@ class _Study:
 
     @cached_property
     def points(self):
-        return operating_points(self.options, negatives=self.has_negatives)
+        return operating_points(self.options, negatives=self.has_negatives,
+                                kinds=self.kinds.values())
 
     def points_table(self):
         scores = {name: np.asarray(self.sample[name]) for name in self.kinds}
@@ -174,7 +219,7 @@ class _Study:
         """Yield the name and the grid of every axis and surface, over some rows."""
         table = self.sample[rows]
         for names in self.axes:
-            yield '_and_'.join(names), Grid(table, by=[self.axis(name) for name in names],
+            yield _table_name(names), Grid(table, by=[self.axis(name) for name in names],
                                             sample=sample)
 
     def at_points(self, measure, rows, **grid):
@@ -223,7 +268,7 @@ class _Study:
         prevalence = self.options.prevalence
         if prevalence is None:
             return {}
-        grids = {'purity': ()} | {f'purity_by_{names[0]}': [self.axis(names[0])]
+        grids = {'purity': ()} | {f'purity_by_{_table_name(names)}': [self.axis(names[0])]
                                   for names in self.axes if len(names) == 1}
         return {name: self._each(lambda finder, threshold, by=by: purity_table(
             self.sample, threshold=threshold, prevalence=prevalence, by=by, score=finder,

@@ -15,6 +15,9 @@ MISSING, OUTSIDE = -1, -2
 #: Integer columns with at most this many values get one bin for each.
 _FEW = 8
 
+#: More classes than this are names of objects rather than classes.
+_MANY = 200
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -43,9 +46,12 @@ class Axis:
     possible: tuple = ()
 
     def __post_init__(self):
-        edges = np.asarray(self.edges, dtype=float)
         if self.classes:
             return
+        edges = np.asarray(self.edges, dtype=float)
+        if len(self.possible) not in (0, 2) or not _rising(self.possible):
+            raise MeasurementError(f'axis {self.name!r}: what is possible is a range of two rising '
+                                   f'numbers, such as 3,inf; it is {list(self.possible)}')
         if len(edges) < 2 or np.isnan(edges).any() or (np.diff(edges) <= 0).any():
             raise MeasurementError(f'axis {self.name!r} needs two or more increasing edges; '
                                    f'{list(self.edges)} are not')
@@ -148,9 +154,10 @@ def make_axis(values, name, *, bins='auto', n_bins=5, published=(), unit='', pos
     values = np.asarray(getattr(values, 'value', values))
     rest = {'unit': unit, 'possible': tuple(possible)}
     if values.dtype.kind in 'USO':
-        return Axis(name, classes=_classes(values, name, bins, possible), **rest)
+        rest['possible'] = tuple(_word(item) for item in possible)
+        return Axis(name, classes=_classes(values, name, bins, rest['possible']), **rest)
     if not isinstance(bins, str):
-        return Axis(name, edges=tuple(float(edge) for edge in bins), **rest)
+        return Axis(name, edges=_given_edges(name, bins), **rest)
     finite = values[np.isfinite(values.astype(float))].astype(float)
     return Axis(name, edges=_edges(finite, name, bins, n_bins, tuple(published)), **rest)
 
@@ -181,12 +188,39 @@ def cell_codes(codes_by_axis, sizes):
 
 def _classes(values, name, bins, possible):
     if not isinstance(bins, str):
-        return tuple(str(item) for item in bins)
+        classes, there = tuple(_word(item) for item in bins), set(values.astype(str))
+        if not classes or not there & set(classes):
+            raise MeasurementError(f'axis {name!r}: none of the classes {list(classes)} occurs; the '
+                                   f'column holds {sorted(there)[:8]}')
+        return classes
     found = sorted({str(item) for item in np.unique(values.astype(str))} | set(possible) - {''})
     found = tuple(item for item in found if item)
     if not found:
         raise MeasurementError(f'axis {name!r}: every one of the {len(values)} rows is empty')
+    if len(found) > _MANY:
+        raise MeasurementError(f'axis {name!r} has {len(found)} classes, more than {_MANY}; name those '
+                               'that matter as its bins')
     return found
+
+
+def _word(item):
+    """Return a class as text; a number read from a command line is as it was written."""
+    return f'{item:.17g}' if isinstance(item, float) else str(item)
+
+
+def _rising(numbers):
+    return all(isinstance(item, int | float) for item in numbers) and all(
+        low < high for low, high in zip(numbers[:-1], numbers[1:], strict=True))
+
+
+def _given_edges(name, bins):
+    try:
+        return tuple(float(edge) for edge in bins)
+    except (TypeError, ValueError):
+        choices = ['auto', 'quantile', 'published']
+        near = did_you_mean(bins[0], choices) if len(bins) == 1 else ''
+        raise MeasurementError(f'axis {name!r} holds numbers, so its bins are edges or one of '
+                               f'{choices}; they are {list(bins)}.{near}') from None
 
 
 def _edges(finite, name, bins, n_bins, published):

@@ -50,6 +50,11 @@ class OperatingPoint:
         if len(given) != 1:
             raise MeasurementError(f'an operating point is one of {list(ways)}; given were {given}')
         value, top = getattr(self, given[0]), {'fpr': 1, 'top_percent': 100}.get(given[0], np.inf)
+        if not np.isfinite(value):
+            raise MeasurementError(f'{given[0]} must be a finite number; it is {value:g}')
+        if self.search_size is not None and not 0 < self.search_size < np.inf:
+            raise MeasurementError(f'search_size must be a positive number of objects; it is '
+                                   f'{self.search_size:g}')
         if given[0] != 'threshold' and not 0 < value < top:
             raise MeasurementError(f'{given[0]} must lie between 0 and {top:g}; it is {value:g}')
 
@@ -192,7 +197,8 @@ def _selected_fraction(score, mass):
     """Return the distinct scores, falling, and the mass fraction at or above each."""
     rows = np.flatnonzero(mass > 0)
     if not len(rows):
-        raise MeasurementError('there is no negative to set a threshold on')
+        raise MeasurementError('there is no object of positive weight to set a threshold on; a '
+                               'false-positive rate needs negatives')
     steps, place = np.unique(score[rows], return_inverse=True)
     held = np.bincount(place.reshape(-1), mass[rows])[::-1]
     return steps[::-1], np.minimum(held.cumsum() / held.sum(), 1.0)
