@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-__all__ = ['CountPlan', 'count_plan', 'draw_counts', 'stream_starts']
+__all__ = ['CountPlan', 'count_plan', 'draw_counts', 'hash_counter', 'stream_starts']
 
 #: Odd step of the counter and the multipliers of its hash (Steele, Lea & Flood
 #: 2014, doi:10.1145/2660193.2660195).
@@ -137,7 +137,7 @@ def draw_counts(plan, resamples, *, seed=0):
 def stream_starts(seed, resamples):
     """Return the counters at which the random numbers of some resamples begin."""
     with np.errstate(over='ignore'):
-        origin = _hash(np.array([seed % 2**64], dtype=np.uint64) * STEP + MIX[0])
+        origin = hash_counter(np.array([seed % 2**64], dtype=np.uint64) * STEP + MIX[0])
         return origin + np.asarray(resamples, dtype=np.uint64) * (STREAM * STEP)
 
 
@@ -161,12 +161,13 @@ def _uniforms(counter, rows, size):
     """Return (n_rows, size) numbers in [0, 1) and move the counters of the rows on."""
     with np.errstate(over='ignore'):
         steps = np.arange(1, size + 1, dtype=np.uint64) * STEP
-        drawn = _hash(counter[rows, None] + steps)
+        drawn = hash_counter(counter[rows, None] + steps)
         counter[rows] += np.uint64(size) * STEP
     return (drawn >> np.uint64(11)) * 2.0**-53
 
 
-def _hash(z):
+def hash_counter(z):
+    """Turn counters into random numbers of 64 bits."""
     z = (z ^ (z >> np.uint64(30))) * MIX[0]
     z = (z ^ (z >> np.uint64(27))) * MIX[1]
     return z ^ (z >> np.uint64(31))

@@ -7,18 +7,25 @@ resample but how often each group was drawn. The counts are drawn once and kept;
 all cells, thresholds and finders of an audit are then one matrix product with
 the same resamples, so that differences between them are paired.
 """
+import os
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 
 import numpy as np
 
 from lensfinder_audit.exceptions import MeasurementError
+from lensfinder_audit.measure.multinomial import STEP, hash_counter, stream_starts
 
 __all__ = ['Resampler', 'codes', 'sampling_units', 'shared_units']
 
 #: More units than this in all are merged at random: independent groups remain
-#: independent when merged, and a standard error from 4,096 units is itself
-#: known to 1/sqrt(2 * 4096) = 1.1 per cent.
-MAX_UNITS = 4096
+#: independent when merged, and a standard error from 1,024 units is itself
+#: known to 1/sqrt(2 * 1024) = 2.2 per cent.
+MAX_UNITS = 1024
+
+#: Units drawn in one block, and the number below which NumPy is done before numba
+#: is imported.
+_BLOCK, _COMPILE_ABOVE = 2_000_000, 5_000_000
 
 
 def codes(values):
@@ -37,8 +44,35 @@ def codes(values):
     levels : `~numpy.ndarray`
         The distinct values, sorted.
     """
-    levels, code = np.unique(np.asarray(values), return_inverse=True)
+    values = np.asarray(values)
+    if values.dtype.kind in 'iu' and len(values):
+        low, high = int(values.min()), int(values.max())
+        if high - low < 4 * len(values) + 65536:  # a table of all numbers beats sorting
+            return _dense_codes(values, low, high)
+    if values.dtype.kind == 'U' and len(values) > 10000:
+        return _word_codes(values)
+    levels, code = np.unique(values, return_inverse=True)
     return code.reshape(-1), levels
+
+
+def _dense_codes(values, low, high):
+    place = values - values.dtype.type(low) if low else values
+    present = np.zeros(high - low + 1, dtype=bool)
+    present[place] = True
+    code = (np.cumsum(present) - 1)[place]
+    return code, (np.flatnonzero(present) + low).astype(values.dtype)
+
+
+def _word_codes(values):
+    """Hash the words first, so that only the distinct ones are sorted."""
+    import pyarrow as pa
+
+    found = pa.array(values).dictionary_encode()
+    levels = np.array(found.dictionary.to_pylist(), dtype=values.dtype)
+    order = np.argsort(levels)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[found.indices.to_numpy()], levels[order]
 
 
 def sampling_units(n, *, group=None, stratum=None):
@@ -87,7 +121,7 @@ def shared_units(n, group, resampler, n_resamples, seed):
     resampler : `Resampler` or None
         Draws to share, which must be of the same rows.
     n_resamples, seed : int
-        For a new `Resampler` where there is none to share; 0 resamples make none.
+        For a new `Resampler` where there is none to share; `None` makes none.
 
     Returns
     -------
@@ -106,7 +140,7 @@ def shared_units(n, group, resampler, n_resamples, seed):
         raise MeasurementError(f'the resampler was made for {len(resampler.unit)} rows, the sample '
                                f'has {n}; make one for the sample')
     unit = None if group is None else codes(group)[0]
-    if resampler is None and n_resamples:
+    if resampler is None and n_resamples is not None:
         resampler = Resampler(n, group=unit, n_resamples=n_resamples, seed=seed)
     if unit is None and resampler is not None and resampler.n_groups < n:
         unit = resampler.unit
@@ -137,7 +171,7 @@ class Resampler:
     >>> recovered = np.arange(400) < 100
     >>> draws = Resampler(400, n_resamples=4000).rates(recovered)
     >>> print(draws.shape, draws.mean().round(2), draws.std().round(3))
-    (4000, 1) 0.25 0.022
+    (4000, 1) 0.25 0.021
     """
 
     def __init__(self, n, *, group=None, stratum=None, n_resamples=10000, seed=0,
@@ -148,10 +182,10 @@ class Resampler:
         rng = np.random.default_rng([seed, 0x1e45])
         unit, layer = sampling_units(n, group=group, stratum=stratum)
         self.n_groups = len(layer)
-        self.unit, self.layer = _merge(unit, layer, max_units, rng)
+        self.unit, self.layer = _in_order(*_merge(unit, layer, max_units, rng))
         self.n_units = len(self.layer)
         self.n_resamples = n_resamples
-        self.counts = _draw(self.layer, n_resamples, rng)
+        self.counts = _draw(self.layer, n_resamples, seed)
 
     def subset(self, rows):
         """
@@ -204,7 +238,7 @@ class Resampler:
         Parameters
         ----------
         sums : (n_units, n_columns) `~numpy.ndarray`
-            Sums by unit.
+            Sums by unit; their precision is that of the totals.
         first : int, optional
             Only so many of the resamples, the first ones.
 
@@ -213,10 +247,12 @@ class Resampler:
         totals : (n_resamples, n_columns) `~numpy.ndarray`
             Total of each column in each resample.
         """
-        step = max(1, 4_000_000 // self.n_units)
+        step = max(1, 1_000_000 // self.n_units)
         counts = self.counts[:first]
-        blocks = [counts[i:i + step].astype(float) @ sums for i in range(0, len(counts), step)]
-        return np.concatenate(blocks)
+        totals = np.empty((len(counts), sums.shape[1]), dtype=sums.dtype)
+        for i in range(0, len(counts), step):
+            np.matmul(counts[i:i + step].astype(sums.dtype), sums, out=totals[i:i + step])
+        return totals
 
     def rates(self, success, *, weight=None, cell=None, n_cells=1):
         """
@@ -237,11 +273,14 @@ class Resampler:
             NaN where a resample holds no row of the cell.
         """
         weight = np.ones(len(success)) if weight is None else np.asarray(weight, dtype=float)
-        above = self.unit_sums(weight * success, cell=cell, n_cells=n_cells)
-        below = self.unit_sums(weight, cell=cell, n_cells=n_cells)
-        totals = self.resample(np.hstack([above, below]))
+        success = np.asarray(success, dtype=bool)
+        # successes and failures, so that rates of 0 and 1 are exact in any precision
+        sums = [self.unit_sums(np.where(rows, weight, 0), cell=cell, n_cells=n_cells)
+                for rows in (success, ~success)]
+        sums = np.hstack(sums).astype(np.float32)
+        totals = self.resample(sums)
         with np.errstate(invalid='ignore', divide='ignore'):
-            return np.clip(totals[:, :n_cells] / totals[:, n_cells:], 0, 1)
+            return totals[:, :n_cells] / (totals[:, :n_cells] + totals[:, n_cells:])
 
 
 def _merge(unit, layer, max_units, rng):
@@ -259,19 +298,55 @@ def _merge(unit, layer, max_units, rng):
     return merged[unit], np.concatenate(home)
 
 
-def _draw(layer, n_resamples, rng):
+def _in_order(unit, layer):
+    """Number the units so that those of a layer stand together."""
+    if (np.diff(layer) >= 0).all():
+        return unit, layer
+    order = np.argsort(layer, kind='stable')
+    place = np.empty(len(layer), dtype=np.int64)
+    place[order] = np.arange(len(layer))
+    return place[unit], layer[order]
+
+
+def _draw(layer, n_resamples, seed):
     """Count how often each unit is drawn, (n_resamples, n_units), layer by layer."""
+    first = np.append(0, np.cumsum(np.bincount(codes(layer)[0])))
     counts = np.zeros((n_resamples, len(layer)), dtype=np.uint8)
-    for code in np.unique(layer):
-        members = np.flatnonzero(layer == code)
-        step = max(1, 4_000_000 // len(members))
-        for i in range(0, n_resamples, step):
-            rows = min(step, n_resamples - i)
-            counts[i:i + rows, members] = _multinomial(rows, len(members), rng)
+    starts = stream_starts(seed, np.arange(n_resamples))
+    draw = _kernel() if counts.size > _COMPILE_ABOVE else None
+    step = max(1, _BLOCK // len(layer))
+    blocks = [slice(i, i + step) for i in range(0, n_resamples, step)]
+    with ThreadPoolExecutor(_n_cores()) as pool:
+        list(pool.map(lambda rows: (draw or _draw_in_numpy)(starts[rows], first,
+                                                            counts[rows]), blocks))
     return counts
 
 
-def _multinomial(rows, size, rng):
-    drawn = rng.integers(0, size, (rows, size), dtype=np.int32)
-    drawn += (np.arange(rows, dtype=np.int32) * size)[:, None]
-    return np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size)
+def _draw_in_numpy(starts, first, counts):
+    """Half a random number of 64 bits is enough to choose one unit of a layer."""
+    begin = starts[:, None]
+    for low, high in zip(first[:-1], first[1:], strict=True):
+        size, half = high - low, (high - low + 1) // 2
+        with np.errstate(over='ignore'):
+            drawn = hash_counter(begin + np.arange(1, half + 1, dtype=np.uint64) * STEP)
+            begin = begin + np.uint64(half) * STEP
+        drawn = np.stack([drawn >> np.uint64(32), drawn & np.uint64(2**32 - 1)], axis=-1)
+        drawn = (drawn.reshape(len(counts), -1)[:, :size] * np.uint64(size)) >> np.uint64(32)
+        index = drawn.astype(np.int64) + np.arange(len(counts))[:, None] * size
+        found = np.bincount(index.ravel(), minlength=len(counts) * size)
+        counts[:, low:high] = found.reshape(-1, size)
+
+
+def _kernel():
+    """Return the compiled loop, or None where numba is not installed."""
+    try:
+        from lensfinder_audit.measure._draw_kernel import draw_units
+    except ImportError:
+        return None
+    return draw_units
+
+
+def _n_cores():
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
