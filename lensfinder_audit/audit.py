@@ -166,8 +166,15 @@ def build_sample(tables, options, *, names=None):
     notes = {'two_files': bool(tables['negatives']),
              'group': _roles(tables['scores'][0], options).get('group')}
     kinds = {name: options.score_kind or guess_score_kind(sample[name], name) for name in finders}
+    for name, kind in kinds.items():
+        if kind == 'probability' and np.isinf(sample[name]).any():
+            raise TableError(f'score {name!r} looks like a probability, but {np.isinf(sample[name]).sum()} '
+                             'values are infinite; say what it is with --score-kind, or correct it')
     for name, kind in kinds.items() if options.lower_is_better else ():
         sample[name] = 1 - sample[name] if kind == 'probability' else -sample[name]
+    if {'ra', 'dec'} <= set(sample.colnames):
+        place = sky_positions(sample, what=(names or {}).get('scores', 'the score table'))
+        sample['ra'], sample['dec'] = place.ra.deg * u.deg, place.dec.deg * u.deg
     if options.exclude_training:
         sample = _without_training(sample, notes)
     if tables['conditions']:

@@ -1,10 +1,13 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """The options of an audit, and the YAML file that repeats it."""
 from dataclasses import dataclass, field, fields
+from math import inf
 from pathlib import Path
 
 from lensfinder_audit.exceptions import ConfigError, InputFileError, did_you_mean
 from lensfinder_audit.files import sha256
+from lensfinder_audit.interfaces import SCORE_KINDS
+from lensfinder_audit.measure.intervals import INTERVALS
 
 __all__ = ['AuditOptions', 'InputFile', 'load_config', 'dump_config', 'nested_options']
 
@@ -122,15 +125,31 @@ class AuditOptions:
     def __post_init__(self):
         for item in fields(self):
             _check_type(item.name, getattr(self, item.name), item.type)
-        if not 0 < self.confidence < 1:
-            raise ConfigError(f'confidence must lie between 0 and 1; it is {self.confidence}')
-        if self.prevalence is not None and not 0 < self.prevalence < 1:
-            raise ConfigError(f'prevalence must lie between 0 and 1; it is {self.prevalence}')
-        for name, least in (('min_groups', 1), ('n_resamples', 100)):
+        self._check_words()
+        _check_fraction('confidence', self.confidence)
+        if self.prevalence is not None:
+            _check_fraction('prevalence', self.prevalence)
+        for name, least in (('min_groups', 1), ('n_resamples', 100), ('seed', 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f'{name} must be {least} or more; it is {getattr(self, name)}')
-        if self.match_radius <= 0:
-            raise ConfigError(f'match_radius must be above 0 arcsec; it is {self.match_radius}')
+        for name in ('match_radius', 'search_size'):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < inf:
+                raise ConfigError(f'{name} must be a finite number above 0; it is {value}')
+
+    def _check_words(self):
+        for name, allowed in (('score_kind', ('', *SCORE_KINDS)), ('interval', INTERVALS)):
+            value = getattr(self, name)
+            if value not in allowed:
+                allowed = [item for item in allowed if item]
+                raise ConfigError(f'there is no {name} {value!r}; there are {allowed}.'
+                                  f'{did_you_mean(value, allowed)}')
+        axes = [name.strip() for item in self.by for name in item.split(',')]
+        for option in ('bins', 'possible'):
+            for name in getattr(self, option):
+                if name not in axes:
+                    raise ConfigError(f'{option} are given for {name!r}, which is no axis; axes are '
+                                      f'{axes}, named with --by.{did_you_mean(name, axes)}')
 
     @classmethod
     def of(cls, **options):
@@ -140,7 +159,7 @@ class AuditOptions:
             if name not in known:
                 raise ConfigError(f'there is no option {name!r}.{did_you_mean(name, known)} Options '
                                   f'are {known}.')
-        return cls(**options)
+        return cls(**{name: _plain(value) for name, value in options.items()})
 
 
 # The sections of the file; an option stands in one of them.
@@ -154,6 +173,7 @@ _SECTIONS = {
     'report': ('title',),
 }
 _INPUTS = ('scores', 'negatives', 'conditions')
+_ROLES_OF_ONE = ('scores', 'negatives')
 
 
 def nested_options(options):
@@ -175,7 +195,7 @@ def nested_options(options):
             for section, names in _SECTIONS.items()}
 
 
-def dump_config(options, inputs, folder):
+def dump_config(options, inputs, folder, *, example=False):
     """
     Write the YAML that repeats an audit.
 
@@ -187,6 +207,8 @@ def dump_config(options, inputs, folder):
         Files by role: ``'scores'``, ``'negatives'`` and ``'conditions'``.
     folder : str or `~pathlib.Path`
         Folder in which the file will stand.
+    example : bool, optional
+        Whether the scores are the example that ships with the package.
 
     Returns
     -------
@@ -200,11 +222,13 @@ def dump_config(options, inputs, folder):
     files = {role: [{'file': os.path.relpath(item.path.resolve(), Path(folder).resolve()),
                      'sha256': item.sha256} for item in found]
              for role, found in inputs.items() if found}
+    if example:
+        files['example'] = True
     return _HEADER + yaml.safe_dump({'inputs': files, **nested_options(options)}, sort_keys=False,
                                     allow_unicode=True, default_flow_style=None)
 
 
-def load_config(path):
+def load_config(path, *, replaced=()):
     """
     Read the YAML of an audit.
 
@@ -212,13 +236,15 @@ def load_config(path):
     ----------
     path : str or `~pathlib.Path`
         The file.
+    replaced : iterable of str, optional
+        Roles of files that are not read, because others take their place.
 
     Returns
     -------
     options : dict
         Keywords of `AuditOptions`.
     inputs : dict of str to list of `InputFile`
-        Files by role.
+        Files by role; without scores where these are the example.
 
     Raises
     ------
@@ -238,8 +264,11 @@ def load_config(path):
         elif values:
             options[section] = values
     inputs = found.get('inputs') or {}
-    _check_keys(inputs, _INPUTS, path, "section 'inputs'")
-    return options, {role: [_input(item, path, role) for item in inputs.get(role) or []]
+    _check_keys(inputs, (*_INPUTS, 'example'), path, "section 'inputs'")
+    if 'scores' not in replaced and not inputs.get('scores') and inputs.get('example') is not True:
+        raise ConfigError(f'{path}: inputs name no scores; add "scores: [{{file: NAME}}]", or name the '
+                          'table on the command line')
+    return options, {role: [] if role in replaced else _input_files(inputs.get(role), path, role)
                      for role in _INPUTS}
 
 
@@ -268,16 +297,40 @@ def _check_keys(values, allowed, path, what):
                               f'{did_you_mean(key, allowed)} Keys are {list(allowed)}.')
 
 
+def _input_files(items, path, role):
+    items = [] if items is None else items
+    if not isinstance(items, list) or (role in _ROLES_OF_ONE and len(items) > 1):
+        raise ConfigError(f'{path}: inputs, {role}: must be a list of '
+                          f'{"one file" if role in _ROLES_OF_ONE else "files"}, such as '
+                          f'"[{{file: NAME}}]"; it is {items!r}')
+    return [_input(item, path, role) for item in items]
+
+
 def _input(item, path, role):
-    if not isinstance(item, dict) or 'file' not in item:
+    if not isinstance(item, dict) or not isinstance(item.get('file'), str):
         raise ConfigError(f"{path}: inputs, {role}: each entry needs 'file'; it is {item!r}")
     _check_keys(item, ('file', 'sha256'), path, f'inputs, {role}')
     found = InputFile.of(path.parent / item['file'])
     if item.get('sha256') not in (None, found.sha256):
         raise ConfigError(f'{path}: {found.path} has changed: its sha256 is {found.sha256[:12]}..., '
-                          f"not {item['sha256'][:12]}...; restore it, or take the sha256 line out "
+                          f"not {str(item['sha256'])[:12]}...; restore it, or take the sha256 line out "
                           'to audit it as it is now')
     return found
+
+
+def _check_fraction(name, value):
+    if not 0 < value < 1:
+        near = f' Did you mean {value / 100:g}?' if 1 < value < 100 else ''
+        raise ConfigError(f'{name} must lie between 0 and 1; it is {value:g}.{near}')
+
+
+def _plain(value):
+    """Return what arrays and numbers of NumPy hold as lists and numbers of Python."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.tolist() if hasattr(value, 'tolist') else value
 
 
 def _check_type(name, value, kind):
@@ -285,9 +338,20 @@ def _check_type(name, value, kind):
     wanted = {dict: dict, list: list | tuple, str: str, bool: bool, int: int, float: number,
               float | None: number | None, str | None: str | None}[kind]
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
-        label = getattr(kind, '__name__', str(kind))
+        label = {dict: 'names and values', list: 'a list', str: 'text', bool: 'true or false',
+                 int: 'a whole number', str | None: 'text'}.get(kind, 'a number')
         raise ConfigError(f'option {name!r} must be {label}; it is {value!r}')
-    if kind is list and name != 'by':
-        bad = [item for item in value if not isinstance(item, number) or isinstance(item, bool)]
-        if bad:
-            raise ConfigError(f'option {name!r} must hold numbers; it holds {bad[0]!r}')
+    if kind is list:
+        _check_items(name, value, str if name == 'by' else number)
+    if kind is dict and name not in ('bins', 'possible'):
+        _check_items(name, [*value, *value.values()], str)
+    for axis, items in value.items() if name in ('bins', 'possible') else ():
+        held = items if isinstance(items, list | tuple) else [items if name == 'bins' else None]
+        _check_items(f'{name}, {axis}', held, number | str)
+
+
+def _check_items(name, items, wanted):
+    for item in items:
+        if not isinstance(item, wanted) or isinstance(item, bool):
+            raise ConfigError(f'option {name!r} must hold {"text" if wanted is str else "numbers"}; '
+                              f'it holds {item!r}')

@@ -199,7 +199,7 @@ def _thresholds(case):
     for row in case.rows('operating_points'):
         what = f'{row["operating_point"]} of {row["finder"]}'
         where = f'operating_points, {row["finder"]}, {row["operating_point"]}'
-        if np.isinf(row['threshold']) and row['threshold'] > 0:
+        if not row['n_selected'] and not row['operating_point'].startswith('score'):
             yield Finding('severe', 'operating point', f'{what} cannot be reached: even the highest '
                           'score selects more', where, 'Use a looser operating point, or more '
                           'negatives.')
@@ -208,6 +208,10 @@ def _thresholds(case):
                           f'{row["n_negatives_above"]} negatives; its threshold is known only '
                           f'between {row["threshold_lo"]:.6g} and {row["threshold_hi"]:.6g}', where,
                           'Score more negatives, or quote a looser operating point.')
+        elif row['n_selected'] in (0, len(case.sample)):
+            yield Finding('warning', 'operating point', f'{what} selects '
+                          f'{"no object" if not row["n_selected"] else "every object"}', where,
+                          'Choose a score that parts the sample.')
         if row['n_tied']:
             yield Finding('warning', 'ties', f'{what} cuts a block of {row["n_tied"]} objects tied '
                           f'at {row["tied_score"]:.6g}; completeness lies between '

@@ -40,7 +40,8 @@ def write_audit(result, folder, *, overwrite=False, figures=True):
         drawn = draw_figures(result) if figures else []
         save_figures(drawn, temporary / 'figures')
         # paths in the file are relative to where the folder will stand
-        text = dump_config(result.options, result.inputs, Path(folder))
+        text = dump_config(result.options, result.inputs, Path(folder),
+                           example=result.summary.get('example', False))
         (temporary / MARKER).write_text(text, encoding='utf-8')
         (temporary / 'report.html').write_text(render_report(result, drawn), encoding='utf-8')
 

@@ -23,10 +23,11 @@ _LISTS = ('thresholds', 'fprs', 'top_percents', 'budgets', 'by')
               help='Folder for the report, tables and figures; made anew.')
 @click.option('--example', is_flag=True, help='Audit the simulated table that ships with the package.')
 @click.option('--config', type=click.Path(dir_okay=False),
-              help='Repeat the audit of an audit.yaml; other options change it.')
+              help='Repeat the audit of an audit.yaml; SCORES and other options change it.')
 @column_options
 @sample_options
-@click.option('--lower-is-better', is_flag=True, help='A low score is the lens-like one.')
+@click.option('--lower-is-better', is_flag=True,
+              help='A low score is the lens-like one; scores enter as 1 - p, or with their sign changed.')
 @click.option('--exclude-training', is_flag=True, help='Leave out objects that were trained on.')
 @click.option('--threshold', 'thresholds', multiple=True, type=float,
               help='Operating point: fixed score.')
@@ -83,29 +84,31 @@ def audit_command(ctx, scores, output, example, config, **values):
 
 def _collect(scores, example, config, values):
     """Join what the configuration, the example and the options say, the last winning."""
-    if sum(bool(item) for item in (scores, example, config)) != 1:
-        raise ConfigError('give one of SCORES, --example and --config')
+    if not (scores or example or config) or (scores and example) or (example and config):
+        raise ConfigError('give the table of SCORES, --example, or --config')
     inputs, options = {'scores': scores, 'negatives': None, 'conditions': []}, {}
     if example:
         from lensfinder_audit.example import EXAMPLE_OPTIONS, example_scores
         inputs['scores'], options = example_scores(), dict(EXAMPLE_OPTIONS)
     if config:
-        inputs, options = _from_config(config)
+        replaced = {'scores': scores, 'negatives': values['negatives'],
+                    'conditions': values['conditions']}
+        inputs, options = _from_config(config, [role for role, item in replaced.items() if item])
+        inputs['scores'] = scores or inputs['scores']
     if values['negatives']:
         inputs['negatives'] = values['negatives']
     inputs['conditions'] = list(values['conditions']) or inputs['conditions']
     return inputs, options | _from_values(values, options)
 
 
-def _from_config(config):
+def _from_config(config, replaced):
     from lensfinder_audit.config import load_config
 
-    options, files = load_config(config)
-    if not files['scores']:
+    options, files = load_config(config, replaced=replaced)
+    scores = files['scores'][0].path if files['scores'] else None
+    if not scores and 'scores' not in replaced:
         from lensfinder_audit.example import example_scores
         scores = example_scores()  # an audit of the example names no file
-    else:
-        scores = files['scores'][0].path
     negatives = files['negatives'][0].path if files['negatives'] else None
     return {'scores': scores, 'negatives': negatives,
             'conditions': [item.path for item in files['conditions']]}, options
@@ -120,8 +123,14 @@ def _from_values(values, before):
               'negatives_columns': read_pairs(values['negatives_columns'], '--negatives-column'),
               'bins': read_bins(values['bins']),
               'possible': read_bins(values['possible'], '--possible')}
-    return found | {name: {**before.get(name, {}), **group} for name, group in groups.items()
-                    if group}
+    found |= {name: {**before.get(name, {}), **group} for name, group in groups.items() if group}
+    if 'by' in found:  # bins of axes that are gone go with them
+        axes = {name.strip() for item in found['by'] for name in item.split(',')}
+        found |= {option: {axis: item for axis, item in kept.items()
+                           if axis in axes or axis in groups[option]}
+                  for option in ('bins', 'possible')
+                  if (kept := found.get(option, before.get(option, {})))}
+    return found
 
 
 def _step(text):

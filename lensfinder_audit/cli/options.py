@@ -78,7 +78,13 @@ def read_pairs(values, option):
 
 def read_finders(values):
     """Read ``[NAME=]COLUMN`` options; without a name a finder is called by its column."""
-    return {value.partition('=')[0]: value.partition('=')[2] or value for value in values}
+    finders = {}
+    for value in values:
+        name, equals, column = value.partition('=')
+        if not name or (equals and not column):
+            raise ConfigError(f'--score {value!r}: write it as NAME=COLUMN or COLUMN')
+        finders[name.strip()] = column.strip() or name.strip()
+    return finders
 
 
 def read_bins(values, option='--bins'):

@@ -31,7 +31,8 @@ def print_summary(result, folder):
                f'{summary["group"] or "none"}; weights: {summary["weight"] or "none"}')
     label = f'{100 * summary["confidence"]:g} % {summary["interval"]}'
     _rates(result.tables.get('completeness'), f'Recovered lenses ({label})', ('quantity', 'tier'))
-    _rates(result.tables.get('false_positives'), f'False-positive rates ({label})',
+    _rates(_worst_family(result.tables.get('false_positives')),
+           f'False-positive rates ({label}): all negatives, and the family that fools it most',
            ('confuser_class',))
     _ranking(result.tables.get('ranking'))
     _findings(result.findings)
@@ -52,12 +53,29 @@ def _rates(table, title, names):
                    f'{row["n_recovered"]:>6} of {row["n"]:<7} {rate}')
 
 
+def _worst_family(table):
+    """Keep, of each operating point, all negatives and the family with the highest lower bound."""
+    if table is None:
+        return None
+    keep = []
+    keys = np.char.add(np.char.add(table['finder'], ' '), table['operating_point'])
+    for key in dict.fromkeys(keys.tolist()):
+        rows = np.flatnonzero(keys == key)
+        every = table['confuser_class'][rows] == 'all'
+        keep += rows[every].tolist()
+        families = rows[~every & np.asarray(table['supported'][rows])]
+        if len(families):
+            keep.append(int(families[np.argmax(table['lo'][families])]))
+    return table[keep]
+
+
 def _ranking(table):
     if table is None:
         return
     click.echo('\nRanking')
     for row in table:
-        if row['state'] == 'supported' and np.isfinite(row['estimate']):
+        wanted = row['statistic'].startswith('TPR') or 'bootstrap' not in row['interval']
+        if wanted and row['state'] == 'supported' and np.isfinite(row['estimate']):
             click.echo(f'  {row["finder"]:<14} {row["statistic"]:<24} {row["estimate"]:.5f} '
                        f'[{row["lo"]:.5f}, {row["hi"]:.5f}]  {row["interval"]}')
 

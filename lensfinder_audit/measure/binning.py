@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Axes of a measurement: numeric bins or classes, and which cells can exist."""
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -188,7 +189,7 @@ def cell_codes(codes_by_axis, sizes):
 
 def _classes(values, name, bins, possible):
     if not isinstance(bins, str):
-        classes, there = tuple(_word(item) for item in bins), set(values.astype(str))
+        classes, there = tuple(_word(item) for item in bins), set(values.astype(str).tolist())
         if not classes or not there & set(classes):
             raise MeasurementError(f'axis {name!r}: none of the classes {list(classes)} occurs; the '
                                    f'column holds {sorted(there)[:8]}')
@@ -209,7 +210,7 @@ def _word(item):
 
 
 def _rising(numbers):
-    return all(isinstance(item, int | float) for item in numbers) and all(
+    return all(isinstance(item, Real) for item in numbers) and all(
         low < high for low, high in zip(numbers[:-1], numbers[1:], strict=True))
 
 
