@@ -176,7 +176,7 @@ def reference_pages():
 
 
 def _module_page(name):
-    title = f'``{name}``'
+    title = f'``{name.removeprefix("lensfinder_audit.")}``'  # fits the side bar
     skipped = ''.join(f'   :skip: {other}\n' for other in _from_elsewhere(name))
     return (f'{title}\n{"=" * len(title)}\n\n.. automodapi:: {name}\n   :no-heading:\n'
             f'   :no-inheritance-diagram:\n   :include-all-objects:\n   :headings: =-\n{skipped}')
@@ -221,7 +221,7 @@ def command_pages():
         return {'cli_main.rst': ''}
     import click
 
-    context = click.Context(main, info_name='lensfinder-audit', max_content_width=88)
+    context = click.Context(main, info_name='lensfinder-audit', max_content_width=78)
     pages = {'cli_main.rst': ''}
     for name in main.list_commands(context):
         try:
@@ -229,7 +229,7 @@ def command_pages():
         except ImportError as error:
             LOG.warning('command %s cannot be imported: %s', name, error)
             continue
-        inner = click.Context(command, info_name=name, parent=context, max_content_width=88)
+        inner = click.Context(command, info_name=name, parent=context, max_content_width=78)
         pages[f'cli_{name}.rst'] = _help_block(command, inner)
     if len(pages) == len(main.list_commands(context)) + 1:
         pages['cli_main.rst'] = _help_block(main, context)
