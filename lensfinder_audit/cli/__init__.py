@@ -41,6 +41,8 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except LensfinderAuditError as error:
             raise _Refused(' '.join(str(error).split())) from error
+        except BrokenPipeError:
+            raise  # the reader went away; click ends quietly
         except OSError as error:  # a full disk, a folder without permission
             raise _Refused(f'{error.filename or "a file"}: {error.strerror or error}; nothing was '
                            'written') from error
