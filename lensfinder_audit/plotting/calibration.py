@@ -38,7 +38,8 @@ def plot_reliability(table, *, max_finders=7):
         for key, found in group_rows(rows, ('finder',)):
             if shown.index(key) < max_finders:
                 look = finder_style(shown.index(key))
-                marks.draw_points(panel, values(found, 'mean_probability'), found, **look)
+                marks.draw_points(panel, values(found, 'mean_probability'), found, size=3.4,
+                                  **look)
         _reliability_axes(panel, rows, zoom)
     _reliability_legend(figure, table, shown[:max_finders])
     left_out = len(shown) - max_finders
@@ -49,7 +50,9 @@ def plot_reliability(table, *, max_finders=7):
 
 def prevalence_words(table):
     """Return the prevalence that a table of calibration is at, in words."""
-    found = np.unique(values(table, 'prevalence'))
+    default = table.meta.get('prevalence')
+    default = np.nan if default is None else default
+    found = np.unique(values(table, 'prevalence', default=default))
     stated = found[np.isfinite(found)]
     if len(stated) and len(stated) == len(found):
         return 'prevalence ' + ' and '.join(f'{item:g}' for item in stated)
@@ -66,7 +69,7 @@ def _reliability_axes(panel, rows, zoom):
     if few:
         _log_ends(panel, x[drawn], y[drawn])
     elif zoom:
-        low = np.nanmin(np.concatenate([values(rows, 'lo')[drawn], [0.9]]))
+        low = np.nanmin(np.concatenate([values(rows, 'lo')[marks.supported_rows(rows)], [0.9]]))
         panel.set(xlim=(0.898, 1.002), ylim=(max(low - 0.05, -0.02), 1.02))
     else:
         panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

@@ -113,7 +113,8 @@ def _draw_curves(panel, table, name):
     for number, (sample, rows) in enumerate(samples):
         code, look = places.code[rows], sample_style(sample, number)
         step = (places.right - places.left)[code] * 0.14 * (number - (len(samples) - 1) / 2)
-        marks.draw_points(panel, places.middle[code] + step, table[rows], **look)
+        marks.draw_points(panel, places.middle[code] + step, table[rows],
+                          line=not places.classes, **look)
         counts.append((look['color'], _counts(table[rows], code, len(places.left))))
     depth = marks.draw_counts(panel, places, counts)
     _finish(panel, places)

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Points, bars and words for cells that carry a number and for those that do not."""
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -150,16 +151,17 @@ def draw_counts(axes, places, rows, *, label='n'):
         Height of the lines in points, by which the axis label must move down.
     """
     lines = 1 + max((word.count('\n') for word in places.labels), default=0)
-    start = 3 + 8.5 * lines
+    start = 6.5 + 8.2 * lines
     for number, (color, counts) in enumerate(rows):
         shift = ScaledTranslation(0, -(start + 7.5 * number) / 72, axes.figure.dpi_scale_trans)
+        color = tuple(0.7 * part for part in to_rgb(color))  # small type needs contrast
         for middle, count in zip(places.middle, counts, strict=True):
             axes.text(middle, 0, count, transform=axes.get_xaxis_transform() + shift, ha='center',
                       va='top', fontsize=6, color=color, in_layout=False)
         if number == 0:
             axes.text(-0.015, 0, label, transform=axes.transAxes + shift, ha='right', va='top',
                       fontsize=6, color=GREY, in_layout=False)
-    return 7.5 * len(rows) + 2
+    return 7.5 * len(rows) + 4
 
 
 def state_handles(state):

@@ -19,6 +19,9 @@ _NOT_AXES = ('score',)
 #: Bins are drawn to scale unless the widest is this many times the narrowest.
 _TO_SCALE = 4
 
+#: Letters that fit under a panel of one column.
+_LETTERS = 46
+
 
 @dataclass
 class Places:
@@ -154,9 +157,9 @@ def _with_beyond(spots, edges, beyond, code):
     step = float(np.mean(np.diff(spots))) if len(spots) > 1 else 1.0
     start = (spots[-1] if len(spots) else 0.0) + step * (0.3 + np.arange(len(beyond)))
     left, right = np.append(spots[:-1], start), np.append(spots[1:], start + step)
-    every = int(np.ceil(len(edges) / 9))
-    labels = [_edge_words(edge) if number % every == 0 else ''
-              for number, edge in enumerate(edges)]
+    labels = [_edge_words(edge) for edge in edges]
+    every = int(np.ceil(sum(len(label) + 2 for label in labels) / _LETTERS))
+    labels = [label if number % every == 0 else '' for number, label in enumerate(labels)]
     return Places(left=left, right=right, ticks=[*spots, *(start + step / 2)],
                   labels=[*labels, *(word.replace(' ', '\n', 1) for word in beyond)], code=code)
 

@@ -48,7 +48,7 @@ def plot_roc(table, *, operating_points=None, least_fpr=None, max_finders=7):
                    ls=('-', '--', '-.', ':')[number % 4])
         if operating_points is not None:
             _mark_points(panel, rows, operating_points, key.get('finder'), look['color'], left)
-    _shade(panel, left, least_fpr)
+    _shade(panel, left, least_fpr, high=tpr[0] > 0.5 if groups else False)
     _roc_axes(panel, left)
     _roc_legend(figure, panel, operating_points)
     left_out = len(groups) - max_finders
@@ -88,12 +88,12 @@ def _mark_points(panel, rows, points, finder, color, left):
         panel.plot(max(fpr[best], left), tpr[best], marker, mfc='white', mec=color, zorder=4)
 
 
-def _shade(panel, left, least_fpr):
+def _shade(panel, left, least_fpr, high):
     if least_fpr is None or least_fpr <= left:
         return
     panel.axvspan(left, min(least_fpr, 1), color='#EBEBEB', lw=0, zorder=0)
-    panel.text(left * 1.08, 1.0, 'rests on fewer than\n10 negatives', fontsize=6, color=GREY,
-               va='top')
+    panel.text(left * 1.08, 0.02 if high else 1.0, 'rests on fewer than\n10 negatives', fontsize=6,
+               color=GREY, va='bottom' if high else 'top')
 
 
 def _roc_axes(panel, left):

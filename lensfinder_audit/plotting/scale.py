@@ -10,6 +10,7 @@ SATURATED = 8.0
 
 _FINE = {1e-4: '10⁻⁴', 1e-3: '10⁻³', 0.01: '0.01', 0.1: '0.1', 0.5: '0.5', 0.9: '0.9',
          0.99: '0.99', 0.999: '0.999', 1 - 1e-4: '1−10⁻⁴'}
+_MIDDLE = {1e-4: '10⁻⁴', 0.01: '0.01', 0.5: '0.5', 0.99: '0.99', 1 - 1e-4: '1−10⁻⁴'}
 _COARSE = {0: '0', 1e-6: '10⁻⁶', 1e-3: '10⁻³', 0.5: '0.5', 0.999: '0.999', 1 - 1e-6: '1−10⁻⁶',
            1: '1'}
 
@@ -60,7 +61,7 @@ def score_axis(panel, place, probabilities=True):
     if not probabilities or not len(place):
         return
     low, high = min(np.min(place), -0.5), max(np.max(place), 0.5)
-    labels = _FINE if max(-low, high) < 5 else _COARSE
+    labels = _FINE if high - low < 5 else _MIDDLE if max(-low, high) < 5 else _COARSE
     ticks = to_axis(np.array(list(labels), dtype=float))
     shown = (ticks >= low - 0.3) & (ticks <= high + 0.3)
     panel.set_xticks(ticks[shown], np.array(list(labels.values()))[shown])

@@ -106,14 +106,23 @@ def _fractions(sample, points, prevalence):
         tables['completeness' + suffix] = table
         if len(by) == 2:
             continue
-        by = by or [Axis('confuser_class', classes=FAMILIES[:-1])]
         tables['false_positives' + suffix] = _at_points(
             points, lambda finder, cut, by=by: false_positive_table(
                 sample, threshold=cut, by=by, score=finder, **DESIGN))
+        if not by:
+            tables['false_positives'] = _with_families(tables['false_positives'], sample, points)
         tables['purity' + suffix] = _at_points(
-            points, lambda finder, cut, by=by if name else (): purity_table(
+            points, lambda finder, cut, by=by: purity_table(
                 sample, threshold=cut, prevalence=prevalence, by=by, score=finder, **DESIGN))
     return tables
+
+
+def _with_families(whole, sample, points):
+    whole['confuser_class'] = 'all'
+    by = Axis('confuser_class', classes=FAMILIES[:-1])
+    families = _at_points(points, lambda finder, cut: false_positive_table(
+        sample, threshold=cut, by=by, score=finder, **DESIGN))
+    return stack([whole, families])
 
 
 def _curves(sample, finders):

@@ -1,0 +1,89 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Put the sections of a report on a page."""
+from base64 import b64encode
+from dataclasses import asdict, is_dataclass
+
+import numpy as np
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lensfinder_audit.plotting import figure_png
+from lensfinder_audit.report import words
+from lensfinder_audit.report.sections import make_sections, severity_words, summary_sentences
+
+__all__ = ['render_report']
+
+#: Pixels of a browser to the inch.
+_PIXELS = 96
+
+_RANK = {'severe': 0, 'warning': 1, 'note': 2}
+
+
+def render_report(result, figures=()):
+    """
+    Write the report of an audit as one HTML page.
+
+    Parameters
+    ----------
+    result : `~lensfinder_audit.audit.AuditResult`
+        What `~lensfinder_audit.audit` returns.
+    figures : list of dict, optional
+        As `~lensfinder_audit.plotting.draw_figures` returns them.
+
+    Returns
+    -------
+    page : str
+        HTML without scripts that loads nothing from elsewhere.
+    """
+    environment = Environment(loader=PackageLoader('lensfinder_audit', 'templates'),
+                              autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True, finalize=_printable)
+    sections = make_sections(result, figures)
+    for section in sections:
+        section['figures'] = [_picture(item) for item in section['figures']]
+    return environment.get_template('report.html').render(
+        summary=result.summary, paragraph=summary_sentences(result.summary),
+        findings=_findings(result.findings), severities=severity_words(result.findings),
+        sections=sections, inputs=_inputs(result.summary.get('inputs') or []),
+        options=_yaml(result.summary.get('options') or result.options))
+
+
+def _printable(value):
+    return value if isinstance(value, Markup) else words.clean(value)
+
+
+def _picture(item):
+    width, height = item['figure'].get_size_inches() * _PIXELS
+    return {'source': b64encode(figure_png(item)).decode('ascii'), 'alt': item['alt'],
+            'caption': item['caption'], 'width': round(width), 'height': round(height),
+            'wide': width > 450}
+
+
+def _findings(findings):
+    names = ('severity', 'check', 'finding', 'evidence', 'advice')
+    rows = [{name: str(row[name]) if name in findings.colnames else '' for name in names}
+            for row in findings]
+    return sorted(rows, key=lambda row: _RANK.get(row['severity'], len(_RANK)))
+
+
+def _inputs(inputs):
+    return [{'path': item.get('path', ''), 'role': item.get('role', ''),
+             'rows': words.count(item['rows']) if 'rows' in item else '',
+             'sha256': item.get('sha256', '')} for item in inputs]
+
+
+def _yaml(options):
+    options = asdict(options) if is_dataclass(options) else options
+    return yaml.safe_dump(_plain(options), sort_keys=False, allow_unicode=True,
+                          default_flow_style=None, width=88)
+
+
+def _plain(value):
+    """Turn tuples, paths and numbers of NumPy into what YAML knows."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
