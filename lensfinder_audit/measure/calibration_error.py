@@ -91,7 +91,8 @@ class BlockSums:
         if prevalence is None:
             return self
         odds = prevalence / (1 - prevalence)
-        factor = odds * self.rest.sum(axis=1) / self.lenses.sum(axis=1)
+        with np.errstate(invalid='ignore', divide='ignore'):  # a resample without lenses
+            factor = odds * self.rest.sum(axis=1) / self.lenses.sum(axis=1)
         return BlockSums(self.short * factor[:, None], self.over,
                          self.lenses * factor[:, None], self.rest)
 
@@ -122,7 +123,9 @@ class BlockSums:
         """
         total = self.lenses + self.rest
         gap = np.abs(self.gaps(blocks.home))
-        share = self.lenses / self.lenses.sum(axis=1)[:, None] if share is None else share
+        if share is None:
+            with np.errstate(invalid='ignore'):  # a resample without lenses
+                share = self.lenses / self.lenses.sum(axis=1)[:, None]
         drift = np.abs(np.cumsum(self.short - self.over, axis=1)).max(axis=1)
         found = ((total * gap).sum(axis=1) / total.sum(axis=1), (share * gap).sum(axis=1),
                  np.where(supported, gap, 0).max(axis=1) if supported.any()

@@ -13,6 +13,9 @@ from lensfinder_audit.measure.resampling import codes, sampling_units
 
 __all__ = ['cell_rates']
 
+#: Standard error below which a fraction varies by nothing but rounding.
+_ROUNDING = 1e-12
+
 
 def cell_rates(success, *, cell=None, n_cells=1, weight=None, group=None, stratum=None,
                interval='wilson', confidence=0.95, sides=2):
@@ -145,7 +148,8 @@ class _Sums:
             if grouped:
                 student = stdtrit(self.freedom, quantile) / stdtrit(np.maximum(n - 1, 1), quantile)
                 effect = np.maximum(effect, own) * student**2
-        mixed = (k > 0) & (self.variance > 0) & (n > 1)
+        # scores sum to at most 1 in size: what is left of them when they cancel is rounding
+        mixed = (k > 0) & (self.variance > _ROUNDING**2) & (n > 1)
         n_eff = np.where(mixed, n / np.where(mixed, effect, 1), 0.0)
         # fully correlated groups are the worst there can be
         return np.where(n > 0, np.maximum(n_eff, self.kish) if grouped else

@@ -92,7 +92,7 @@ def reliability_table(probability, label, *, weight=None, group=None, prevalence
     lower, upper = probability_bins(probability, label, weight=weight, bins=bins, n_bins=n_bins)
     cell = bin_codes(probability, lower, upper)
     weight = prevalence_weights(label, weight=weight, prevalence=prevalence)
-    unit, resampler = shared_units(len(label), group, resampler, n_resamples, seed)
+    unit, resampler = shared_units(len(label), group, resampler, n_resamples or None, seed)
     columns = lens_fractions(label, cell, len(lower), weight, group=unit, interval=interval,
                              confidence=confidence)
     columns |= _bin_means(probability, label, weight, cell, len(lower))

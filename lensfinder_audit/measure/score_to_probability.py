@@ -79,8 +79,8 @@ def score_to_probability(score, label, *, prevalence, weight=None, group=None,
     bootstrap's, widened to what the counts at or above the score allow: their
     exact (Clopper-Pearson) interval, as a factor on the odds. Without a
     non-lens above, nothing bounds the probability from above, whatever the
-    regression says, and the lower end is that of the counts. Towards low scores
-    the lenses at or below the score play the same part.
+    regression says, and the lower end is that of all objects above together.
+    Towards low scores the lenses at or below the score play the same part.
 
     References
     ----------
@@ -268,7 +268,7 @@ def _widen(columns, side):
             factor = _odds(bound) / _odds(purity)
             shifted = factor * found / (factor * found + 1 - found)
         counted = np.where((purity > 0) & (purity < 1), shifted, bound)
-        columns[name] = choose(choose(columns[name], counted), found)
+        columns[name] = np.minimum(choose(choose(columns[name], counted), found), 1)
 
 
 def _odds(fraction):
