@@ -92,9 +92,8 @@ class BlockSums:
             return self
         odds = prevalence / (1 - prevalence)
         with np.errstate(invalid='ignore', divide='ignore'):  # a resample without lenses
-            factor = odds * self.rest.sum(axis=1) / self.lenses.sum(axis=1)
-        return BlockSums(self.short * factor[:, None], self.over,
-                         self.lenses * factor[:, None], self.rest)
+            factor = (odds * self.rest.sum(axis=1) / self.lenses.sum(axis=1))[:, None]
+            return BlockSums(self.short * factor, self.over, self.lenses * factor, self.rest)
 
     def gaps(self, home):
         """Return sum(weight (label - p)) / sum(weight) of each bin."""
