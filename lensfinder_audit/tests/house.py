@@ -19,7 +19,7 @@ _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
         'vocabulary', '_readers'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
-        'cutouts', 'engines', 'scoretable'),
+        'cutouts', '_cutout_writer', 'stamps', 'engines', 'scoretable'),
     2: ('noise', 'normalizers', 'classifiers', 'simulators', 'injection', 'scoring', 'training'),
     3: ('measure',),
     4: ('audit', 'composition', 'config', 'findings', 'output', 'plotting', 'report', 'validation',
@@ -30,7 +30,7 @@ _PARTS = {
 
 # What the modules of one package share: their names serve each other, not users,
 # and a docstring of one line is enough.
-_SHARED = ('cli.', 'plotting.', 'measure.calibration_fit', 'measure.multinomial',
+_SHARED = ('cli.', 'plotting.', 'report.', 'measure.calibration_fit', 'measure.multinomial',
            'measure.probability', 'measure.ranked')
 
 
