@@ -9,7 +9,7 @@ from lensfinder_audit.measure.calibration_fit import calibration_fits
 from lensfinder_audit.measure.intervals import percentile_interval
 from lensfinder_audit.measure.probability import (check_prevalence, labelled_sample,
                                                   prevalence_weights, to_probability)
-from lensfinder_audit.measure.resampling import Resampler, shared_units
+from lensfinder_audit.measure.resampling import shared_units
 from lensfinder_audit.tables import schema_meta
 
 __all__ = ['calibration_table']
@@ -193,8 +193,8 @@ def _score_rows(sums, losses, prevalence, confidence):
     """Brier score, log loss and mean bias, with their percentile bootstrap."""
     at = sums.at(prevalence)
     total = (at.lenses + at.rest).sum(axis=1)
-    rate = at.lenses.sum(axis=1) / total
     with np.errstate(invalid='ignore', divide='ignore'):  # a resample of one class
+        rate = at.lenses.sum(axis=1) / total
         factor = at.lenses.sum(axis=1) / sums.lenses.sum(axis=1)
         brier = (factor * losses[:, 0] + losses[:, 1]) / total
         chance = np.where(rate * (1 - rate) > 0, rate * (1 - rate), np.nan)

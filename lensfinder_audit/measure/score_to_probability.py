@@ -59,11 +59,12 @@ def score_to_probability(score, label, *, prevalence, weight=None, group=None,
     Returns
     -------
     table : `~astropy.table.QTable`
-        Schema ``score_to_probability``: one row per score, with ``score``, ``probability``, ``lo`` and ``hi``,
-        the same for all objects at or above the score (``purity_above``,
-        ``purity_above_lo``, ``purity_above_hi``), the counts ``n_positives_above``,
-        ``n_negatives_above``, ``n_negative_groups_above``, ``n_positives_below``
-        and ``n_positive_groups_below``, ``supported`` and ``state``; above the
+        Schema ``score_to_probability``: one row per score, with ``score``,
+        ``probability``, ``lo`` and ``hi``, the same for all objects at or above
+        the score (``purity_above``, ``purity_above_lo``, ``purity_above_hi``),
+        the counts ``n_positives_above``, ``n_negatives_above``,
+        ``n_negative_groups_above``, ``n_positives_below`` and
+        ``n_positive_groups_below``, ``supported`` and ``state``; above the
         greatest score the state is ``empty``.
 
     Raises
