@@ -122,13 +122,13 @@ class BlockSums:
         """
         total = self.lenses + self.rest
         gap = np.abs(self.gaps(blocks.home))
-        if share is None:
-            with np.errstate(invalid='ignore'):  # a resample without lenses
-                share = self.lenses / self.lenses.sum(axis=1)[:, None]
         drift = np.abs(np.cumsum(self.short - self.over, axis=1)).max(axis=1)
-        found = ((total * gap).sum(axis=1) / total.sum(axis=1), (share * gap).sum(axis=1),
-                 np.where(supported, gap, 0).max(axis=1) if supported.any()
-                 else np.full(len(gap), np.nan), drift / total.sum(axis=1))
+        with np.errstate(invalid='ignore'):  # a resample without one of the classes
+            if share is None:
+                share = self.lenses / self.lenses.sum(axis=1)[:, None]
+            found = ((total * gap).sum(axis=1) / total.sum(axis=1), (share * gap).sum(axis=1),
+                     np.where(supported, gap, 0).max(axis=1) if supported.any()
+                     else np.full(len(gap), np.nan), drift / total.sum(axis=1))
         return dict(zip(ERRORS, found, strict=True))
 
 
