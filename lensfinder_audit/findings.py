@@ -267,18 +267,22 @@ def _conditions(case):
 
 
 def _support(case):
+    bare = []
     for name, table in case.tables.items():
         if '_by_' not in name or 'state' not in table.colnames:
             continue
         states = np.asarray(table['state'])
         if (states != 'supported').all():
-            yield Finding('warning', 'support', f'no cell of {name} is supported', name,
-                          'Use wider bins, or a sample that has this column.')
+            bare.append(name)
         wrong = int(((states == 'impossible') & (_objects(table) > 0)).sum())
         if wrong:
             yield Finding('severe', 'support', f'{wrong} cells of {name} hold objects although the '
                           'selection was said to exclude them', name, 'Correct --possible, or the '
                           'sample.')
+    if bare:
+        yield Finding('warning', 'support', f'no cell is supported in {len(bare)} tables: '
+                      f'{", ".join(bare)}', ', '.join(bare),
+                      'Use wider bins, or a sample that has these columns.')
 
 
 def _objects(table):
