@@ -159,3 +159,15 @@ def test_long_tables_are_folded_and_cut():
     layout = people_table(QTable({'a': np.arange(1000)}), title='long')
     assert layout['folded'] and len(layout['rows']) == 200
     assert layout['note'] == 'the first 200 of 1\u202f000 rows'
+
+
+def test_an_audit_writes_its_page_and_figures(tmp_path):
+    from lensfinder_audit.audit import audit
+    from lensfinder_audit.example import example_scores
+
+    found = audit(example_scores(), thresholds=[0.5], by=['type'], n_resamples=100)
+    found.write(tmp_path / 'audit')
+    text = (tmp_path / 'audit' / 'report.html').read_text(encoding='utf-8')
+    drawn = {path.stem for path in (tmp_path / 'audit' / 'figures').glob('*.png')}
+    assert {'completeness_by_type', 'false_positives', 'roc'} <= drawn
+    assert len(Page(text).all('img')) == len(drawn)
