@@ -215,16 +215,22 @@ class _Study:
                                                                   else '')),
                          possible=self.options.possible.get(name, ()))
 
-    def grids(self, rows, sample=()):
-        """Yield the name and the grid of every axis and surface, over some rows."""
-        table = self.sample[rows]
+    @cached_property
+    def sides(self):
+        """Lenses (True) and negatives (False), with their resamples."""
+        return {side: (self.sample[self.label == side],
+                       self.resampler.subset(self.label == side)) for side in (True, False)}
+
+    def grids(self, side, sample=()):
+        """Yield the name and the grid of every axis and surface, over one side."""
+        table = self.sides[side][0]
         for names in self.axes:
             yield _table_name(names), Grid(table, by=[self.axis(name) for name in names],
                                             sample=sample)
 
-    def at_points(self, measure, rows, **grid):
+    def at_points(self, measure, side, **grid):
         """Run a measurement at every threshold and stack the tables."""
-        table, resampler = self.sample[rows], self.resampler.subset(rows)
+        table, resampler = self.sides[side]
         return self._each(lambda finder, threshold: measure(
             table, threshold=threshold, score=finder, resampler=resampler, **grid, **self.design))
 
@@ -240,10 +246,9 @@ class _Study:
         return _stack(found)
 
     def completeness(self):
-        lens = self.label
-        grids = {'completeness': Grid(self.sample[lens], sample=_SAMPLE)}
-        grids |= {f'completeness_by_{name}': grid for name, grid in self.grids(lens, _SAMPLE)}
-        tables = {name: self.at_points(completeness_table, lens, grid=grid)
+        grids = {'completeness': Grid(self.sides[True][0], sample=_SAMPLE)}
+        grids |= {f'completeness_by_{name}': grid for name, grid in self.grids(True, _SAMPLE)}
+        tables = {name: self.at_points(completeness_table, True, grid=grid)
                   for name, grid in grids.items()}
         for table in tables.values():
             table.add_column(quantity_name(table['discovery']), name='quantity',
@@ -251,16 +256,15 @@ class _Study:
         return tables
 
     def false_positives(self):
-        rows = ~self.label
-        found = [self.at_points(false_positive_table, rows, grid=Grid(self.sample[rows]))]
+        negatives = self.sides[False][0]
+        found = [self.at_points(false_positive_table, False, grid=Grid(negatives))]
         found[0].add_column(np.full(len(found[0]), 'all'), name='confuser_class', index=3)
-        if 'confuser_class' in self.sample.colnames and (
-                self.sample['confuser_class'][rows] != '').any():
-            grid = Grid(self.sample[rows], by=['confuser_class'])
-            found.append(self.at_points(false_positive_table, rows, grid=grid))
+        if 'confuser_class' in negatives.colnames and (negatives['confuser_class'] != '').any():
+            grid = Grid(negatives, by=['confuser_class'])
+            found.append(self.at_points(false_positive_table, False, grid=grid))
         tables = {'false_positives': _stack(found)}
-        for name, grid in self.grids(rows):
-            tables[f'false_positives_by_{name}'] = self.at_points(false_positive_table, rows,
+        for name, grid in self.grids(False):
+            tables[f'false_positives_by_{name}'] = self.at_points(false_positive_table, False,
                                                                   grid=grid)
         return tables
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lensfinder_audit.exceptions import MeasurementError
 from lensfinder_audit.measure.multinomial import STEP, hash_counter, stream_starts
@@ -23,9 +24,9 @@ __all__ = ['Resampler', 'codes', 'sampling_units', 'shared_units']
 #: known to 1/sqrt(2 * 1024) = 2.2 per cent.
 MAX_UNITS = 1024
 
-#: Units drawn in one block, and the number below which NumPy is done before numba
+#: Counts in one block, and the number below which NumPy is done before numba
 #: is imported.
-_BLOCK, _COMPILE_ABOVE = 2_000_000, 5_000_000
+_BLOCK, _COMPILE_ABOVE = 1_000_000, 5_000_000
 
 
 def codes(values):
@@ -247,11 +248,14 @@ class Resampler:
         totals : (n_resamples, n_columns) `~numpy.ndarray`
             Total of each column in each resample.
         """
-        step = max(1, 1_000_000 // self.n_units)
         counts = self.counts[:first]
         totals = np.empty((len(counts), sums.shape[1]), dtype=sums.dtype)
-        for i in range(0, len(counts), step):
-            np.matmul(counts[i:i + step].astype(sums.dtype), sums, out=totals[i:i + step])
+
+        def fill(rows):
+            np.matmul(counts[rows].astype(sums.dtype), sums, out=totals[rows])
+
+        with threadpool_limits(1, user_api='blas'):  # threads that wait for each other cost most
+            _by_blocks(fill, counts.shape)
         return totals
 
     def rates(self, success, *, weight=None, cell=None, n_cells=1):
@@ -313,13 +317,20 @@ def _draw(layer, n_resamples, seed):
     first = np.append(0, np.cumsum(np.bincount(codes(layer)[0])))
     counts = np.zeros((n_resamples, len(layer)), dtype=np.uint8)
     starts = stream_starts(seed, np.arange(n_resamples))
-    draw = _kernel() if counts.size > _COMPILE_ABOVE else None
-    step = max(1, _BLOCK // len(layer))
-    blocks = [slice(i, i + step) for i in range(0, n_resamples, step)]
-    with ThreadPoolExecutor(_n_cores()) as pool:
-        list(pool.map(lambda rows: (draw or _draw_in_numpy)(starts[rows], first,
-                                                            counts[rows]), blocks))
+    draw = (_kernel() if counts.size > _COMPILE_ABOVE else None) or _draw_in_numpy
+    _by_blocks(lambda rows: draw(starts[rows], first, counts[rows]), counts.shape)
     return counts
+
+
+def _by_blocks(work, shape):
+    """Do some work on every block of rows, on all cores."""
+    step = max(1, _BLOCK // shape[1])
+    blocks = [slice(i, i + step) for i in range(0, shape[0], step)]
+    if len(blocks) == 1:
+        work(blocks[0])
+        return
+    with ThreadPoolExecutor(_n_cores()) as pool:
+        list(pool.map(work, blocks))
 
 
 def _draw_in_numpy(starts, first, counts):
