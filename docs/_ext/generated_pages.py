@@ -23,6 +23,11 @@ LOG = logging.getLogger(__name__)
 # Modules inside these packages serve the package; it is the package that is documented.
 INNER = ('lensfinder_audit.cli.', 'lensfinder_audit.plotting.', 'lensfinder_audit.report.')
 
+# Pages that a toctree names; any other page beside them joins the user guide by itself.
+PLACED = {'index', 'user_guide', 'measurements', 'samples', 'plugin_guide', 'changes', 'install',
+          'quickstart', 'concepts', 'files', 'cli', 'installed_plugins'}
+SAMPLE_PAGES = {'coverage', 'benchmarks'}
+
 
 def setup(app):
     """Register the hook; it must run before Sphinx looks for pages."""
@@ -40,7 +45,9 @@ def write_pages(app, config):
             pages[f'plugins_{kind}.rst'] = plugin_table(kind)
         pages |= reference_pages()
         pages |= command_pages()
-    pages['more_samples.rst'] = more_pages(app.srcdir, ('coverage', 'benchmarks'))
+    pages['more_samples.rst'] = toctree(app.srcdir, SAMPLE_PAGES)
+    others = {path.stem for path in Path(app.srcdir).glob('*.rst')} - PLACED - SAMPLE_PAGES
+    pages['more_guide.rst'] = toctree(app.srcdir, others)
     pages['schemas.rst'] = '\n'.join(schema_section(schema) for schema in tables.SCHEMAS.values())
     for path in folder.rglob('*.rst'):
         if str(path.relative_to(folder)) not in pages:
@@ -151,9 +158,9 @@ def _description(column):
     return text
 
 
-def more_pages(folder, names):
+def toctree(folder, names):
     """Return a toctree of those pages that there are."""
-    found = [name for name in names if Path(folder, f'{name}.rst').exists()]
+    found = [name for name in sorted(names) if Path(folder, f'{name}.rst').exists()]
     return '\n'.join(['.. toctree::', '   :maxdepth: 1', '', *(f'   /{name}' for name in found),
                       '']) if found else ''
 
