@@ -222,7 +222,7 @@ def _unmasked(column):
         return column
     kind = column.dtype.kind
     if not np.any(column.mask):
-        return column.filled()
+        return column.unmasked if hasattr(column, 'unmasked') else column.filled()
     if kind == 'b' or (kind in 'iu' and np.max(np.abs(column.filled(0).astype(float))) >= _EXACT):
         text = np.char.lower(np.asarray(column.filled(0)).astype(str))
         return np.where(np.asarray(column.mask), '', text)

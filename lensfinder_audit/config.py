@@ -258,8 +258,8 @@ def load_config(path, *, replaced=()):
     options = {}
     for section, names in _SECTIONS.items():
         values = found.get(section) or {}
+        _check_keys(values, names, path, f'section {section!r}')
         if names is not None:
-            _check_keys(values, names, path, f'section {section!r}')
             options.update(values)
         elif values:
             options[section] = values
@@ -292,7 +292,7 @@ def _check_keys(values, allowed, path, what):
     if not isinstance(values, dict):
         raise ConfigError(f'{path}: {what} must hold keys and values, not {values!r}')
     for key in values:
-        if key not in allowed:
+        if allowed is not None and key not in allowed:
             raise ConfigError(f'{path}: {what} has an unknown key {key!r}.'
                               f'{did_you_mean(key, allowed)} Keys are {list(allowed)}.')
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from lensfinder_audit.exceptions import InputFileError, OutputExistsError, OutputFileError
 
-__all__ = ['TABLE_SUFFIXES', 'read_table', 'write_whole', 'whole_file', 'whole_folder', 'sha256']
+__all__ = ['TABLE_SUFFIXES', 'read_table', 'write_whole', 'whole_file', 'whole_folder',
+           'refuse_folder', 'sha256']
 
 #: Suffixes of the tables that `read_table` reads.
 TABLE_SUFFIXES = ('.csv', '.csv.gz', '.tsv', '.tsv.gz', '.ecsv', '.fits', '.fits.gz', '.fit',
@@ -148,12 +149,12 @@ def whole_folder(path, *, overwrite=False, marker=None):
         If there is no room, or the folder cannot be written to.
     """
     path = _place(path)
-    _refuse_folder(path, overwrite, marker)
+    refuse_folder(path, overwrite, marker)
     with _beside(path) as folder:
         temporary = folder / 'new'
         temporary.mkdir()
         yield temporary
-        _refuse_folder(path, overwrite, marker)
+        refuse_folder(path, overwrite, marker)
         _swap(temporary, path, folder / 'old')
 
 
@@ -209,7 +210,25 @@ def _refuse_existing(path, overwrite):
                                 '(overwrite=True)')
 
 
-def _refuse_folder(path, overwrite, marker):
+def refuse_folder(path, overwrite=False, marker=None):
+    """
+    Refuse an output folder, so that no work is done in vain.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        Where the folder is to appear.
+    overwrite : bool, optional
+        Whether a folder that is there may be replaced.
+    marker : str, optional
+        Name of a file that a folder must hold to be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder is there and may not be replaced.
+    """
+    path = _place(path)
     _refuse_existing(path, overwrite)
     if not path.exists():
         return

@@ -565,3 +565,10 @@ def test_a_million_rows_of_csv_are_read_in_seconds(tmp_path):
     begin = time.perf_counter()
     assert len(read_table(path)) == 1_000_000
     assert time.perf_counter() - begin < 20
+
+
+def test_votable_with_units_and_without_gaps_is_read(tmp_path):
+    QTable({'ra': [1., 2.] * u.deg, 'n': [1, 2]}).write(tmp_path / 'table.vot', format='votable')
+    found = read_table(tmp_path / 'table.vot')
+    assert found['ra'].unit == u.deg and not hasattr(found['ra'], 'mask')
+    assert found['ra'].value.tolist() == [1, 2]
