@@ -8,6 +8,7 @@ get a row of their own, so that the counts of a table add up to its sample.
 from dataclasses import dataclass
 
 import numpy as np
+from astropy import units as u
 from astropy.table import QTable
 
 from lensfinder_audit.exceptions import MeasurementError
@@ -163,10 +164,6 @@ def fraction_table(table, success, grid, design, *, resampler=None):
     state, reason = _states(found, impossible, beyond, design.min_groups)
     result = QTable({**names, **found, 'supported': state == 'supported', 'state': state,
                      'reason': reason})
-    for axis in grid.axes:
-        for end in ('_min', '_max'):
-            if axis.unit and not axis.classes:
-                result[axis.name + end].unit = axis.unit
     return result[(beyond < 0) | (found['n'] > 0)]
 
 
@@ -206,7 +203,7 @@ def _samples(table, sample, rows):
 def _axis_columns(axis, number, inside):
     if axis.classes:
         return {axis.name: np.where(inside, np.array(axis.classes)[number], '')}
-    edges = np.asarray(axis.edges, dtype=float)
+    edges = u.Quantity(axis.edges, axis.unit) if axis.unit else np.asarray(axis.edges, dtype=float)
     return {f'{axis.name}_min': np.where(inside, edges[number], np.nan),
             f'{axis.name}_max': np.where(inside, edges[number + 1], np.nan)}
 
