@@ -152,5 +152,8 @@ def listed(items):
 
 def clean(text):
     """Replace characters that no page should hold: controls, and those that turn the text."""
+    text = str(text)
+    if text.isprintable():
+        return text
     return ''.join('\N{REPLACEMENT CHARACTER}' if category(letter) in ('Cc', 'Cf', 'Cs')
-                   and letter not in '\n\t' else letter for letter in str(text))
+                   and letter not in '\n\t' else letter for letter in text)
