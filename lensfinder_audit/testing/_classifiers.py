@@ -193,7 +193,10 @@ def embedding_is_one_row_per_stamp(case):
     if type(case.plugin).embed is Classifier.embed:
         return
     images = case.plugin.normalizer(case.flux)
-    first, second = (np.asarray(case.plugin.embed(images)) for _ in range(2))
+    try:
+        first, second = (np.asarray(case.plugin.embed(images)) for _ in range(2))
+    except NotImplementedError:  # it has embeddings for some files only
+        return
     if first.ndim != 2 or len(first) != len(images) or not np.isfinite(first).all():
         raise ConformanceError(f'embed gave shape {first.shape} for {len(images)} stamps, '
                                f'{int((~np.isfinite(first)).sum())} values not finite; give (n, d)')
