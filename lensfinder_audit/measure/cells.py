@@ -182,6 +182,7 @@ def _states(found, impossible, beyond, min_groups):
                (impossible, 'impossible', 'excluded by the selection, yet objects are there'),
                (beyond == 0, 'unsupported', 'no value'), (beyond == 1, 'unsupported', 'in no bin'),
                (found['n'] == 0, 'empty', 'no object'),
+               (np.isnan(found['estimate']), 'unsupported', 'only weights of 0'),
                (found['n_groups'] < min_groups, 'unsupported', few)]
     conditions = [choice[0] for choice in choices]
     state = np.select(conditions, [choice[1] for choice in choices], 'supported')

@@ -110,14 +110,15 @@ class _Sums:
             self.kish_rows = self.n * np.bincount(cell, weight**2, n_cells) / total**2
         # every row recovered is exactly 1 and none exactly 0, whatever the rounding
         estimate = np.where(self.n_recovered == self.n, 1.0, np.clip(estimate, 0, 1))
-        self.estimate = np.where(self.n > 0, estimate, np.nan)
+        self.estimate = np.where(total > 0, estimate, np.nan)  # weights of 0 carry no number
         self._by_group(success, cell, weight, unit, layer, total)
 
     def _by_group(self, success, cell, weight, unit, layer, total):
         n_units = max(len(layer), 1)
         pair, levels = codes(cell * n_units + unit)  # one per (cell, group)
         home, strata = levels // n_units, layer[levels % n_units]
-        shift = (success - self.estimate[cell]) * weight / total[cell]
+        with np.errstate(invalid='ignore'):
+            shift = np.nan_to_num((success - self.estimate[cell]) * weight / total[cell])
         score = np.bincount(pair, shift, len(levels))
         mass = np.bincount(pair, weight, len(levels))
         self.n_groups = np.bincount(home, minlength=self.n_cells)
@@ -152,5 +153,5 @@ class _Sums:
         mixed = (k > 0) & (self.variance > _ROUNDING**2) & (n > 1)
         n_eff = np.where(mixed, n / np.where(mixed, effect, 1), 0.0)
         # fully correlated groups are the worst there can be
-        return np.where(n > 0, np.maximum(n_eff, self.kish) if grouped else
+        return np.where(np.isfinite(p), np.maximum(n_eff, self.kish) if grouped else
                         np.where(mixed, n_eff, self.kish), 0.0)
