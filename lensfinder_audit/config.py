@@ -346,8 +346,10 @@ def _check_type(name, value, kind):
     if kind is dict and name not in ('bins', 'possible'):
         _check_items(name, [*value, *value.values()], str)
     for axis, items in value.items() if name in ('bins', 'possible') else ():
-        held = items if isinstance(items, list | tuple) else [items if name == 'bins' else None]
-        _check_items(f'{name}, {axis}', held, number | str)
+        if not isinstance(items, list | tuple | str if name == 'bins' else list | tuple):
+            raise ConfigError(f'option {name!r} must be a list{" or a word" * (name == "bins")} for '
+                              f'{axis!r}; it is {items!r}')
+        _check_items(f'{name}, {axis}', [] if isinstance(items, str) else items, number | str)
 
 
 def _check_items(name, items, wanted):

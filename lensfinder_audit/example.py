@@ -13,6 +13,8 @@ from astropy import units as u
 from astropy.table import QTable
 from scipy.special import expit
 
+from lensfinder_audit.files import read_table
+
 __all__ = ['example_scores', 'simulate_scores', 'EXAMPLE_OPTIONS']
 
 #: The options with which ``lensfinder-audit audit --example`` audits the table.
@@ -44,7 +46,7 @@ def example_scores():
     7000
     """
     with as_file(files('lensfinder_audit') / 'data' / 'example_scores.ecsv') as path:
-        table = QTable.read(path, format='ascii.ecsv')
+        table = read_table(path)
     table.meta['example'] = True  # an audit.yaml then names no file
     return table
 

@@ -11,6 +11,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable, vstack
 
+from lensfinder_audit._readers import plain
 from lensfinder_audit.exceptions import TableError, did_you_mean
 from lensfinder_audit.interfaces import SCORE_KINDS
 from lensfinder_audit.tables import require_columns
@@ -149,7 +150,7 @@ def standard_sample(table, *, roles=None, finders=None, score_kind='probability'
         If a column is missing, ids are empty or repeated, a score is not a
         number or out of its range, or a weight is negative.
     """
-    constants = constants or {}
+    constants, table = constants or {}, plain(QTable(table, copy=False))
     roles = {**guess_roles(table), **(roles or {})}
     _check_roles(roles, constants)
     roles = {role: name for role, name in roles.items() if role not in constants}
