@@ -87,7 +87,7 @@ def cell_rates(success, *, cell=None, n_cells=1, weight=None, group=None, stratu
     keep = cell >= 0
     if not keep.all():
         success, cell, weight, unit = success[keep], cell[keep], weight[keep], unit[keep]
-    sums = _Sums(success, cell, n_cells, weight, unit, layer)
+    sums = _Sums(success, cell, n_cells, weight, unit, layer, group is not None)
     plain = group is None and (weight == weight[:1]).all()
     n_eff = sums.n.astype(float) if plain else sums.n_eff(1 - (1 - confidence) / sides,
                                                           grouped=group is not None)
@@ -100,7 +100,7 @@ def cell_rates(success, *, cell=None, n_cells=1, weight=None, group=None, stratu
 class _Sums:
     """Everything that is a sum over the rows, groups and strata of a cell."""
 
-    def __init__(self, success, cell, n_cells, weight, unit, layer):
+    def __init__(self, success, cell, n_cells, weight, unit, layer, grouped):
         self.n_cells = n_cells
         self.n = np.bincount(cell, minlength=n_cells)
         self.n_recovered = np.bincount(cell, success, n_cells).astype(np.int64)
@@ -111,16 +111,18 @@ class _Sums:
         # every row recovered is exactly 1 and none exactly 0, whatever the rounding
         estimate = np.where(self.n_recovered == self.n, 1.0, np.clip(estimate, 0, 1))
         self.estimate = np.where(total > 0, estimate, np.nan)  # weights of 0 carry no number
-        self._by_group(success, cell, weight, unit, layer, total)
+        self._by_group(success, cell, weight, unit, layer, total, grouped)
 
-    def _by_group(self, success, cell, weight, unit, layer, total):
-        n_units = max(len(layer), 1)
-        pair, levels = codes(cell * n_units + unit)  # one per (cell, group)
-        home, strata = levels // n_units, layer[levels % n_units]
+    def _by_group(self, success, cell, weight, unit, layer, total, grouped):
         with np.errstate(invalid='ignore'):
-            shift = np.nan_to_num((success - self.estimate[cell]) * weight / total[cell])
-        score = np.bincount(pair, shift, len(levels))
-        mass = np.bincount(pair, weight, len(levels))
+            score = np.nan_to_num((success - self.estimate[cell]) * weight / total[cell])
+        home, strata, mass = cell, layer[unit], weight
+        if grouped:
+            n_units = max(len(layer), 1)
+            pair, levels = codes(cell * n_units + unit)  # one per (cell, group)
+            home, strata = levels // n_units, layer[levels % n_units]
+            score = np.bincount(pair, score, len(levels))
+            mass = np.bincount(pair, weight, len(levels))
         self.n_groups = np.bincount(home, minlength=self.n_cells)
         with np.errstate(invalid='ignore', divide='ignore'):
             self.kish = total**2 / np.bincount(home, mass**2, self.n_cells)
