@@ -68,14 +68,15 @@ def list_measurements(table, options, *, negatives=False):
         ('completeness by observing condition', lenses and bool(options.by),
          problem or (f'by {", ".join(options.by)}' if options.by else
                      'no condition column; join one with --conditions, or name it with --by')),
-        ('false-positive rate', some_negatives, problem or (f'{n_negatives} negatives'
+        ('false-positive rate', some_negatives, problem or ('negatives have their own table' if negatives
+                                                            else f'{n_negatives} negatives'
                                                             if some_negatives else _NO_NEGATIVES)),
         ('false-positive rate by confuser family', some_negatives and 'confuser_class' in roles,
          problem or ('confuser_class is given' if 'confuser_class' in roles else
                      'no column of confuser families (--confuser)')),
         ('ranking: AUC, TPR at low FPR', both, problem or ('lenses and negatives' if both
                                                            else _NO_NEGATIVES)),
-        ('calibration', both and options.score_kind == 'probability',
+        ('calibration', both and options.score_kind in ('probability', 'logit'),
          problem or _calibration_reason(both, options)),
         ('intervals with clusters resampled', 'group' in roles or {'ra', 'dec'} <= set(roles),
          _group_reason(roles)),
@@ -109,8 +110,9 @@ def _count(table, options, negatives):
 def _calibration_reason(both, options):
     if not both:
         return _NO_NEGATIVES
-    if options.score_kind == 'probability':
-        return 'scores are probabilities'
+    if options.score_kind in ('probability', 'logit'):
+        return {'probability': 'scores are probabilities', 'logit': 'scores are logits'}[
+            options.score_kind]
     return f'scores are {options.score_kind or "of several kinds"}; name it with --score-kind'
 
 
