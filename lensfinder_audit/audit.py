@@ -136,7 +136,8 @@ def audit(scores, *, negatives=None, conditions=(), progress=None, **options):
     files = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
              for role, found in inputs.items() if found}
     for table in [*measured.values(), findings]:
-        table.meta |= {'inputs': files, 'survey': options.survey}
+        table.meta |= {'inputs': files, 'survey': options.survey,
+                       'package_version': lensfinder_audit.__version__}
     return AuditResult(measured, findings, sample, summary, options, inputs)
 
 
