@@ -20,7 +20,8 @@ from lensfinder_audit.exceptions import (ConfigError, InputFileError, OutputExis
 from lensfinder_audit.files import whole_file
 from lensfinder_audit.stamps import cutout_quality
 
-__all__ = ['FORMAT', 'HEADER', 'INDEX', 'CutoutWriter', 'as_keys', 'open_shard', 'shard_name']
+__all__ = ['FORMAT', 'HEADER', 'INDEX', 'CutoutWriter', 'as_keys', 'locked', 'open_shard',
+           'shard_name']
 
 FORMAT = 'lensfinder_audit cutout store'
 HEADER = 'store.json'
@@ -86,7 +87,7 @@ class CutoutWriter:
     def __enter__(self):
         self._refuse()
         self._parts.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self._parts / 'lock')
+        self._lock = locked(self._parts / 'lock', self.path)
         try:
             self._begin()
         except BaseException:
@@ -328,7 +329,7 @@ def _read_part(path):
         raise InputFileError(f'{path}: cannot be read: {error}') from error
 
 
-def _locked(path):
+def locked(path, what):
     """Hold a lock that ends with the process, so that two writers do not mix."""
     stream = open(path, 'w')  # noqa: SIM115
     try:
@@ -338,6 +339,5 @@ def _locked(path):
         pass
     except OSError as error:
         stream.close()
-        raise OutputExistsError(f'{path.parent.parent} is being written by another process'
-                                ) from error
+        raise OutputExistsError(f'{what} is being written by another process') from error
     return stream

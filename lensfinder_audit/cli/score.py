@@ -1,0 +1,123 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""``lensfinder-audit score``: from cutouts to a table of scores."""
+from pathlib import Path
+
+import click
+
+from lensfinder_audit.cli.options import read_pairs
+from lensfinder_audit.exceptions import ConfigError, InputFileError, OutputExistsError
+
+__all__ = ['score_command']
+
+_SUFFIXES = ('.parquet', '.ecsv', '.csv', '.fits')
+
+
+@click.command('score', short_help='Score the cutouts of a manifest with a finder.')
+@click.argument('model')
+@click.argument('manifest', type=click.Path(dir_okay=False))
+@click.option('-o', '--output', required=True, type=click.Path(dir_okay=False), metavar='FILE',
+              help='Table of scores to write (Parquet, ECSV, CSV or FITS).')
+@click.option('--store', type=click.Path(file_okay=False), metavar='DIR',
+              help='Cutout store. [cutouts, beside MANIFEST]')
+@click.option('--name', help='Name of the finder in the table. [that of the file or plugin]')
+@click.option('--checkpoint', type=click.Path(dir_okay=False), metavar='FILE',
+              help='File that the plugin MODEL is loaded from.')
+@click.option('--option', 'options', multiple=True, metavar='NAME=VALUE',
+              help='Argument of the finder, such as adapt=crop or score_kind=logit.')
+@click.option('--batch-size', type=click.IntRange(1), default=64, show_default=True,
+              help='Cutouts scored at a time.')
+@click.option('--no-verify', is_flag=True, help='Do not compare cutouts with their checksums.')
+@click.option('--overwrite', is_flag=True, help='Replace an existing output.')
+def score_command(model, manifest, output, store, name, checkpoint, options, batch_size, no_verify,
+                  overwrite):
+    """
+    Score the cutouts of MANIFEST with MODEL, an ONNX file or the name of a
+    classifier plugin.
+
+    After an interruption, the same command goes on where it stopped. The table
+    that it writes is what "audit" reads.
+    """
+    import shutil
+
+    from lensfinder_audit.cutouts import CutoutStore
+    from lensfinder_audit.files import sha256, write_whole
+    from lensfinder_audit.manifest import read_manifest
+
+    output = Path(output).resolve()
+    _refuse_output(output, overwrite)
+    table = read_manifest(manifest)
+    cutouts = CutoutStore(store or Path(manifest).parent / 'cutouts')
+    classifier = _load(model, checkpoint, _arguments(options), batch_size)
+    parts = output.with_name(f'.{output.name}.parts')
+    scores = _run(classifier, table, cutouts, name=name or Path(checkpoint or model).stem,
+                  batch_size=batch_size, parts=parts, inputs={'manifest': sha256(manifest)},
+                  verify=not no_verify)
+    write_whole(scores, output, overwrite=overwrite)
+    shutil.rmtree(parts)
+    _warn(scores)
+    click.echo(output)
+    if 'label' in scores.colnames:
+        click.echo(f'Next: lensfinder-audit audit {output} -o DIR --score-kind '
+                   f'{classifier.score_kind}')
+
+
+def _refuse_output(output, overwrite):
+    """Find out now what would cost the work later."""
+    if output.suffix.lower() not in _SUFFIXES:
+        raise ConfigError(f'{output}: a table is written as one of {", ".join(_SUFFIXES)}')
+    if output.exists() and not overwrite:
+        raise OutputExistsError(f'{output} is there already; choose another name or give '
+                                '--overwrite')
+
+
+def _arguments(options):
+    import yaml
+
+    try:
+        return {name: yaml.safe_load(value) for name, value in read_pairs(options,
+                                                                          '--option').items()}
+    except yaml.YAMLError as error:
+        raise ConfigError(f'--option: {" ".join(str(error).split())}') from error
+
+
+def _load(model, checkpoint, arguments, batch_size):
+    from lensfinder_audit.plugins import load_plugin
+
+    if model.lower().endswith('.onnx') or Path(model).is_file():
+        if not model.lower().endswith('.onnx'):
+            raise InputFileError(f'{model}: is no ONNX file by its suffix; export the network as '
+                                 '.onnx, or name a classifier plugin and give it the file with '
+                                 '--checkpoint')
+        cls, checkpoint = load_plugin('classifiers', 'onnx'), model
+        arguments = {'batch_size': batch_size, **arguments}
+    else:
+        cls = load_plugin('classifiers', model)
+    try:
+        return cls.from_checkpoint(checkpoint, **arguments) if checkpoint else cls(**arguments)
+    except (TypeError, NotImplementedError) as error:
+        raise ConfigError(f'the classifier {model!r} cannot be made with the options '
+                          f'{sorted(arguments)}: {error}') from error
+
+
+def _run(classifier, table, cutouts, **options):
+    from tqdm import tqdm
+
+    from lensfinder_audit.scoring import score_manifest
+
+    with tqdm(total=len(table), unit=' cutouts', disable=None) as bar:
+        try:
+            return score_manifest(classifier, table, cutouts, progress=bar.update, **options)
+        except KeyboardInterrupt:
+            bar.close()
+            click.echo('Interrupted; the same command goes on from here.', err=True)
+            raise click.exceptions.Exit(130) from None
+
+
+def _warn(scores):
+    """Count cutouts that published samples leave out; their scores mean little."""
+    bad = (scores['nan_fraction'] > 0.05) | (scores['n_central_nan'] > 0)
+    bad |= scores['missing_bands'] != ''
+    if bad.any():
+        click.echo(f'{bad.sum()} of {len(scores)} cutouts lack a band, more than 5 % of their '
+                   'pixels or some at their center (columns nan_fraction, n_central_nan, '
+                   'missing_bands)', err=True)
