@@ -7,7 +7,7 @@ Measure by simulation how often the intervals of the package cover the truth.
 weighted, stratified, clustered, weighted and clustered), takes the 95 % intervals
 that the package would give and counts how often they hold the truth::
 
-    python benchmarks/coverage.py --write docs/coverage_table.rst
+    python benchmarks/coverage.py --write docs/coverage_table.inc
     python benchmarks/coverage.py --runs 400
 
 With the default of 4,000 samples the standard error of a coverage near 95 % is 0.34
@@ -16,7 +16,6 @@ the correlation of two rows of one group.
 """
 import argparse
 import os
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -40,8 +39,8 @@ NOMINAL, MARGIN, EVENTS = 0.95, 0.015, 10
 RATES = (0.01, 0.1, 0.5, 0.9)
 INTERVALS = ('wilson', 'jeffreys', 'clopper-pearson', 'bootstrap')
 
-#: Rows of one block of simulated samples.
-BLOCK = 1_000_000
+#: Rows of one block of simulated samples, and samples of one task.
+BLOCK, PART = 1_000_000, 1000
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def auc_coverage(n, groups, runs, seed, area=0.95):
             shared = np.sqrt(0.3) * rng.normal(size=groups)[group]
         score = shift * label + shared + np.sqrt(0.7 if groups else 1) * rng.normal(size=n)
         found = auc_interval(score, label, group=group)
-        draws = roc_bootstrap(score, label, group=group, n_resamples=400, seed=run, fpr=[0.1])
+        draws = roc_bootstrap(score, label, group=group, n_resamples=300, seed=run, fpr=[0.1])
         ends = (found.lo, found.hi), percentile_interval(draws.auc)
         inside.append([lo <= area <= hi for lo, hi in ends])
     return dict(zip(('DeLong (logit)', 'AUC bootstrap'), np.mean(inside, axis=0), strict=True))
@@ -186,8 +185,8 @@ def slope_coverage(n, groups, spread, runs, seed, slope=0.8):
 #: Other intervals: what the table calls the sample, rows, groups, events, function, arguments.
 OTHERS = (
     ('AUC 0.95, plain', 200, 0, 20, auc_coverage, (200, 0)),
-    ('AUC 0.95, plain', 1000, 0, 100, auc_coverage, (1000, 0)),
-    ('AUC 0.95, clustered', 1000, 200, 100, auc_coverage, (1000, 200)),
+    ('AUC 0.95, plain', 600, 0, 60, auc_coverage, (600, 0)),
+    ('AUC 0.95, clustered', 600, 120, 60, auc_coverage, (600, 120)),
     ('purity, 5 of 900 expected to pass', 1000, 0, 5, purity_coverage, (1000, (0.8, 5 / 900))),
     ('purity, 20 of 900 expected to pass', 1000, 0, 20, purity_coverage, (1000, (0.8, 20 / 900))),
     ('purity, 90 of 900 expected to pass', 1000, 0, 90, purity_coverage, (1000, (0.5, 0.1))),
@@ -207,15 +206,17 @@ def measure(runs):
     """Return the rows of both tables, from all cores."""
     tasks = [(fraction_coverage, sample, rate) for sample in SAMPLES for rate in RATES]
     tasks += [(function, *arguments) for *_, function, arguments in OTHERS]
+    parts = [min(PART, runs - i) for i in range(0, runs, PART)]
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        jobs = [pool.submit(function, *rest, runs, seed)
-                for seed, (function, *rest) in enumerate(tasks)]
-        found = []
-        for job in jobs:
-            found.append(job.result())
-            print('.', end='', file=sys.stderr, flush=True)
+        jobs = [[pool.submit(function, *rest, n, 1000 * number + part)
+                 for part, n in enumerate(parts)] for number, (function, *rest) in enumerate(tasks)]
+        found = [_mean([job.result() for job in row], parts) for row in jobs]
     n = len(SAMPLES) * len(RATES)
     return np.array([[row[name] for name in INTERVALS] for row in found[:n]]), found[n:]
+
+
+def _mean(found, parts):
+    return {name: np.average([part[name] for part in found], weights=parts) for name in found[0]}
 
 
 def percent(coverage, *, at_least=False):
@@ -241,14 +242,19 @@ def fraction_rows(fractions):
         yield [sample.name, str(sample.n), groups, 'mean', '', *row_cells(block.mean(axis=0))]
 
 
-def supported_rows(fractions):
-    """Yield, for each kind of sample, the range where ten events or more are expected."""
+def supported(fractions):
+    """Yield, for each kind of sample, the rows where ten events or more are expected."""
     events = np.array([[sample.n * min(rate, 1 - rate) for rate in RATES] for sample in SAMPLES])
     names = np.repeat([sample.name for sample in SAMPLES], len(RATES))
     for name in dict.fromkeys(names):
-        rows = fractions[(names == name) & (events.ravel() >= EVENTS)]
-        yield [name, str(len(rows)), *(f'{100 * low:.1f} to {100 * high:.1f}' for low, high
-                                       in zip(rows.min(axis=0), rows.max(axis=0), strict=True))]
+        yield name, fractions[(names == name) & (events.ravel() >= EVENTS)]
+
+
+def supported_rows(fractions):
+    """Yield the cells of the summary: mean and range of the coverage."""
+    for name, rows in supported(fractions):
+        yield [name, str(len(rows)), *(f'{100 * row.mean():.1f} ({100 * row.min():.1f} to '
+                                       f'{100 * row.max():.1f})' for row in rows.T)]
 
 
 def other_rows(others):
@@ -271,13 +277,13 @@ def list_table(title, heads, rows):
 def page(fractions, others, runs):
     """Return the tables as text."""
     error = 100 * np.sqrt(NOMINAL * (1 - NOMINAL) / runs)
-    head = ['.. Written by: python benchmarks/coverage.py --write docs/coverage_table.rst', '',
+    head = ['.. Written by: python benchmarks/coverage.py --write docs/coverage_table.inc', '',
             f'{runs:,} simulated samples per row: the standard error of a coverage near 95 % is '
             f'{error:.2f} points. A star marks a coverage off by more than 1.5 points; for exact '
             'intervals, which cover at least nominally, one that is too low by as much.', '']
     names = ['Wilson', 'Jeffreys', 'Clopper-Pearson', 'bootstrap']
     return '\n'.join(head + list_table(
-        f'Range of coverage in per cent where {EVENTS} events or more are expected',
+        f'Mean and range of coverage in per cent where {EVENTS} events or more are expected',
         ['sample', 'rows', *names], supported_rows(fractions)) + list_table(
         'Coverage in per cent of the intervals of a fraction',
         ['sample', 'n', 'groups (icc)', 'rate', 'events', *names], fraction_rows(fractions))
@@ -298,6 +304,10 @@ def main():
         with open(args.write, 'w', encoding='utf-8') as stream:
             stream.write(text)
     print(text)
+    for name, rows in supported(fractions):
+        words = (f'{interval} {100 * mean:.1f}' for interval, mean
+                 in zip(INTERVALS, rows.mean(axis=0), strict=True))
+        print(f'{name}: mean coverage {", ".join(words)}')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,105 @@
+#!/usr/bin/env python
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""
+Run every benchmark, one after the other, and write a table of what they found.
+
+::
+
+    python benchmarks/run_all.py --write docs/benchmarks_table.inc
+    python benchmarks/run_all.py --only fpr_bootstrap install
+
+Figures are ratios to a named peer of the same run. A benchmark that fails its bound
+says so in the table.
+"""
+import argparse
+import os
+import platform
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A script, what it is compared with, its bound and where its output says what it found."""
+
+    name: str
+    peer: str
+    bound: str
+    pattern: str
+    words: str
+    arguments: tuple = ()
+
+
+BENCHMARKS = (
+    Benchmark('normalize', 'a plain NumPy loop over cutouts and bands', 'same numbers to 1e-6',
+              r'^this package {3,}\S+ +(\S+) +(\S+)', '{0} times faster'),
+    Benchmark('cutout_store', 'one compressed .npz per cutout', 'same pixels',
+              r'^store {3,}\S+ +(\S+)', '{0} times faster'),
+    Benchmark('auc_bootstrap', 'a loop of resampled indices with scikit-learn',
+              'none set', r'scikit-learn loop.*?; (\d+) times .*?, (\d+) times its CPU time',
+              '{0} times the wall time, {1} times the CPU time'),
+    Benchmark('fpr_bootstrap', 'the faster of two naive resamplings in NumPy',
+              '1,000 times', r'bound: .*\((\d+)\)', '{0} times the CPU time'),
+    Benchmark('audit_scale', 'AUC and all fractions, without bootstrap and report',
+              '450,000 rows in 30 s and 2 GB',
+              r'([\d,]+) audit +(\S+) +\S+ +(\S+) +(\S+) +(\S+).*\n.*, write (\S+) s; (\S+) times',
+              '{0} rows: {1} s wall ({5} s of it writing), {2} GB, {4} CPU s per million rows, '
+              '{6} times the peer'),
+    Benchmark('coverage', 'the nominal 95 %', 'within 1.5 points',
+              r'^(\w[\w, ]*): mean coverage (.*)$', '{0}: {1}',
+              ('--write', str(HERE.parent / 'docs' / 'coverage_table.inc'))),
+    Benchmark('install', '``python -c pass`` for the start of the command',
+              'installed in 120 s, no optional package; ``--help`` imports no heavy package',
+              r'^(installed in .*?\)|python -c pass .*)', '{0}'),
+)
+
+
+def run(benchmark):
+    """Run a benchmark; return what it found and whether it met its bound."""
+    command = [sys.executable, str(HERE / f'{benchmark.name}.py'), *benchmark.arguments]
+    print('$', ' '.join(command), flush=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, flush=True)
+    found = re.findall(benchmark.pattern, done.stdout, re.MULTILINE)
+    rows = [item if isinstance(item, tuple) else (item,) for item in found]
+    text = '; '.join(dict.fromkeys(benchmark.words.format(*row) for row in rows))
+    return text or 'failed', done.returncode == 0
+
+
+def table(found):
+    """Return the lines of the table."""
+    lines = ['.. Written by: python benchmarks/run_all.py --write docs/benchmarks_table.inc', '',
+             f'Measured on {date.today()} in one run: {len(os.sched_getaffinity(0))} cores, '
+             f'{platform.machine()}, Python {platform.python_version()}; others used the machine '
+             f'as well (load {os.getloadavg()[1]:.0f} at the end).', '',
+             '.. list-table::', '   :header-rows: 1', '']
+    rows = [('command', 'compared with', 'bound', 'measured', 'met')]
+    rows += [(f'``python benchmarks/{item.name}.py``', item.peer, item.bound, text,
+              'yes' if met else '**no**') for item, (text, met) in found.items()]
+    for row in rows:
+        lines += [f'   {"*" if i == 0 else " "} - {cell}' for i, cell in enumerate(row)]
+    return '\n'.join(lines) + '\n'
+
+
+def main():
+    """Run them and print or write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.strip().partition('\n')[0])
+    parser.add_argument('--only', nargs='+', choices=[item.name for item in BENCHMARKS])
+    parser.add_argument('--write', help='file for the table')
+    args = parser.parse_args()
+    chosen = [item for item in BENCHMARKS if not args.only or item.name in args.only]
+    found = {item: run(item) for item in chosen}
+    text = table(found)
+    print(text)
+    if args.write:
+        Path(args.write).write_text(text, encoding='utf-8')
+
+
+if __name__ == '__main__':
+    main()
