@@ -144,7 +144,9 @@ class CutoutWriter:
         OutputFileError
             If there is no room.
         """
-        keys, flux = as_keys(keys), np.ascontiguousarray(flux, dtype='<f4')
+        keys = as_keys(keys)
+        with np.errstate(over='ignore'):  # what float32 cannot hold is infinite, so missing
+            flux = np.ascontiguousarray(flux, dtype='<f4')
         columns = {name: np.asarray(values) for name, values in (columns or {}).items()}
         self._check(keys, flux, columns)
         sums = np.array([hashlib.sha256(stamp).hexdigest() for stamp in flux], dtype=str)
@@ -280,6 +282,7 @@ class CutoutWriter:
                           'row': pa.array([], pa.int32()), 'sha256': pa.array([], pa.string())})
         index = pa.concat_tables(found, promote_options='default') if found else empty
         self._put(INDEX, lambda temporary: parquet.write_table(index, temporary))
+        self._lock.close()
         shutil.rmtree(self._parts)
 
     def _part(self, number):

@@ -58,11 +58,13 @@ def test_cutouts_come_back_as_they_were(store):
 def test_missing_pixels_stay_missing_and_float64_becomes_float32(tmp_path):
     keys, flux = made_up(2)
     flux[1, 2, 3, 4] = np.nan
+    large = np.where(np.arange(11) == 10, 1e300, flux.astype(float))
     with writer(tmp_path) as open_writer:
-        open_writer.add(keys, flux.astype(float))
+        open_writer.add([*keys, 'x', 'y'], np.concatenate([flux, large]))
     found = CutoutStore(tmp_path).get(keys)
     assert found.dtype == np.float32
     assert_array_equal(found, flux)
+    assert_array_equal(CutoutStore(tmp_path).index()['nan_fraction'][2] * 11, 1)
 
 
 @settings(max_examples=25)

@@ -114,6 +114,11 @@ def test_a_manifest_without_labels_can_be_scored(study):
     assert len(score_manifest(Mean(), manifest[['object_id']], store)) == N
 
 
+def test_no_objects_give_an_empty_table(study):
+    manifest, store = inputs(study)
+    assert len(score_manifest(Mean(), manifest[:0], store)) == 0
+
+
 def test_missing_cutouts_are_named_before_anything_is_scored(study):
     manifest, store = inputs(study)
     manifest['cutout'] = np.where(np.arange(N) == 5, 'gone', manifest['cutout'])
