@@ -17,11 +17,11 @@ FLOORS = {
 # The first part of a module's name below the package decides its floor.
 _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
-        'vocabulary', '_readers'),
+        'vocabulary', '_readers', 'psf'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
         'cutouts', '_cutout_writer', 'stamps', 'engines', 'scoretable'),
-    2: ('noise', 'psf', 'lensing', 'raytrace', 'normalizers', 'classifiers', 'simulators',
-        'injection', 'scoring', 'training'),
+    2: ('noise', 'lensing', 'raytrace', 'normalizers', 'classifiers', 'simulators',
+        'injection', 'recovery', 'scoring', 'training'),
     3: ('measure',),
     4: ('audit', 'composition', 'config', 'findings', 'output', 'plotting', 'report', 'validation',
         'example'),
