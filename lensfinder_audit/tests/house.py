@@ -21,7 +21,7 @@ _PARTS = {
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
         'cutouts', '_cutout_writer', 'stamps', 'engines', 'scoretable'),
     2: ('noise', 'lensing', 'raytrace', 'normalizers', 'classifiers', 'simulators',
-        'injection', 'recovery', 'scoring', 'training'),
+        'injection', 'recovery', 'mock_sample', 'scoring', 'training'),
     3: ('measure',),
     4: ('audit', 'composition', 'config', 'findings', 'output', 'plotting', 'report', 'validation',
         'example'),
