@@ -38,7 +38,7 @@ _LOOKS = {
     'spiral': ((16.5, 19.3), (2.0, 5.0), ('SER', 'EXP')),
     'merger': ((16.8, 19.8), (1.2, 3.0), ('SER',)),
     'edge-on': ((17.0, 20.0), (1.4, 3.8), ('EXP', 'SER')),
-    'blue clumpy': ((17.5, 20.4), (1.0, 2.6), ('SER', 'EXP')),
+    'blue clumpy': ((17.5, 20.2), (1.4, 3.2), ('SER', 'EXP')),
     'large galaxy': ((14.8, 17.0), (3.5, 9.0), ('SER', 'DEV', 'EXP'))}
 
 _DESCRIPTIONS = {

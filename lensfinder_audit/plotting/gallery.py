@@ -1,0 +1,118 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Contact sheets of image stamps in colour."""
+import numpy as np
+from astropy.visualization import make_lupton_rgb
+
+from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.plotting.style import (GREY, WIDE, add_note, mark_simulated, new_figure,
+                                             plain, styled)
+
+__all__ = ['contact_sheet', 'colour_image']
+
+#: What a flux is multiplied by in blue, green and red, for stamps in g, r and z.
+GRZ_SCALES = (1.7, 1.0, 0.6)
+
+_MISSING = 128  # grey of pixels without a value
+_INCH = 1.0  # of a stamp, where the sheet is narrower than a page
+
+
+@styled
+def contact_sheet(images, *, titles=None, columns=7, scales=GRZ_SCALES, stretch=0.06,
+                  softening=8.0, note='', simulated=False):
+    """
+    Draw image stamps side by side, all on one scale of brightness.
+
+    Parameters
+    ----------
+    images : (n, 3, y, x) array_like
+        Flux in nanomaggies, bluest band first; NaN marks a missing pixel, drawn
+        grey. One band, (n, 1, y, x), is drawn in shades of grey.
+    titles : (n,) sequence of str, optional
+        A line above each stamp.
+    columns : int, optional
+        Stamps in a row.
+    scales : sequence of float, optional
+        Factors of the bands in blue, green and red.
+    stretch : float, optional
+        Flux in nanomaggies per pixel at which the scale turns from linear to
+        logarithmic.
+    softening : float, optional
+        The Q of the scale.
+    note : str, optional
+        A line below the sheet.
+    simulated : bool, optional
+        Whether the sheet says that its stamps are simulated.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        The first row of pixels of a stamp is at its lower edge.
+
+    Raises
+    ------
+    TableError
+        If the stamps are not in one or three bands, or the titles not as many.
+    ConfigError
+        If there is no stamp, or less than one column.
+    """
+    images = np.asarray(images)
+    _check(images, titles, columns)
+    columns = min(columns, len(images))
+    width = min(WIDE, max(columns * _INCH, 2.2))
+    height = width / columns * (1.14 if titles is not None else 1.02)
+    n_rows = -(-len(images) // columns)
+    figure, axes = new_figure(width, n_rows * height + 0.25, n_rows=n_rows, n_cols=columns)
+    figure.get_layout_engine().set(h_pad=0.01, w_pad=0.01, hspace=0, wspace=0)
+    for panel in axes:
+        panel.set_axis_off()
+    for number, (panel, image) in enumerate(zip(axes, images, strict=False)):
+        panel.imshow(colour_image(image, scales=scales, stretch=stretch, softening=softening),
+                     origin='lower', interpolation='nearest')
+        if titles is not None:
+            panel.set_title(plain(titles[number], longest=22), fontsize=6, color=GREY, pad=2)
+    if note:
+        add_note(figure, plain(note, longest=400))
+    if simulated:
+        mark_simulated(figure)
+    return figure
+
+
+def colour_image(image, *, scales=GRZ_SCALES, stretch=0.06, softening=8.0):
+    """
+    Turn a stamp in three bands into colours.
+
+    Parameters
+    ----------
+    image : (band, y, x) array_like
+        Flux in nanomaggies in one or three bands, bluest first.
+    scales : sequence of float, optional
+        Factors of the bands in blue, green and red.
+    stretch : float, optional
+        Flux per pixel at which the scale turns from linear to logarithmic.
+    softening : float, optional
+        The Q of the scale.
+
+    Returns
+    -------
+    colours : (y, x, 3) `~numpy.ndarray` of uint8
+        Red, green and blue after Lupton et al. 2004 (arXiv:astro-ph/0312483);
+        grey where a band has no value.
+    """
+    image = np.asarray(image, dtype=float)
+    missing = ~np.isfinite(image).all(axis=0)
+    bands = np.where(missing, 0.0, image)
+    blue, green, red = bands * np.reshape(scales, (3, 1, 1)) if len(bands) == 3 else [bands[0]] * 3
+    with np.errstate(invalid='ignore', divide='ignore'):  # of pixels that are exactly black
+        colours = make_lupton_rgb(red, green, blue, stretch=stretch, Q=softening)
+    colours[missing] = _MISSING
+    return colours
+
+
+def _check(images, titles, columns):
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise TableError('a contact sheet is drawn of stamps (n, band, y, x) in one or three '
+                         f'bands, not of shape {images.shape}')
+    if not len(images) or columns < 1:
+        raise ConfigError(f'a contact sheet of {len(images)} stamps in {columns} columns is empty')
+    if titles is not None and len(titles) != len(images):
+        raise TableError(f'{len(images)} stamps need as many titles, not {len(titles)}')
