@@ -96,16 +96,20 @@ def test_ctrl_c_stops_long_work_at_once(tmp_path):
 
         def long(partition):
             print('begun', flush=True)
-            time.sleep(60)
+            time.sleep(600)
 
         if __name__ == '__main__':
             LocalEngine(workers=2).map_reduce(long, [1, 2, 3], None)
         """))
     process = subprocess.Popen([sys.executable, 'work.py'], cwd=tmp_path, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.readline() == 'begun\n'
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
+    with process:  # closes the pipes and waits, whatever happens
+        try:
+            assert [process.stdout.readline() for _ in range(2)] == ['begun\n'] * 2
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert errors.rstrip().endswith('KeyboardInterrupt') and process.returncode != 0
 
 
