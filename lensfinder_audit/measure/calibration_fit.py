@@ -119,19 +119,24 @@ def calibration_fits(probability, label, weight, *, unit=None, clip=2**-25):
     -------
     joint, large : `LogisticFit` or None
         log odds = a + b logit(p), with coefficients (a, b) [1]_, and
-        log odds = a + logit(p), the calibration in the large. ``joint`` is
-        `None` where there is no slope.
+        log odds = a + logit(p), the calibration in the large; `None` where
+        there is no such fit.
     note : str
-        Why there is no slope, from `separation`, or an empty string.
+        Why there is no slope, from `separation` or from a fit that did not
+        converge, or an empty string.
 
     References
     ----------
     .. [1] Cox 1958, doi:10.1093/biomet/45.3-4.562
     """
     stated = logit(np.clip(probability, clip, 1 - clip))
-    large = _fit_stated(stated, label, weight, unit, slope=False)
     note = separation(stated, label, weight)
-    joint = None if note else _fit_stated(stated, label, weight, unit, slope=True)
+    large = joint = None
+    try:
+        large = _fit_stated(stated, label, weight, unit, slope=False)
+        joint = None if note else _fit_stated(stated, label, weight, unit, slope=True)
+    except MeasurementError as error:  # a handful of rows, or odds beyond all measure
+        note = str(error)
     return joint, large, note
 
 
@@ -194,4 +199,5 @@ def _sandwich(design, label, weight, offset, beta, unit):
     n_groups = len(score) if unit is None else len(np.unique(unit))
     bread = np.linalg.pinv(_information(design, expected, weight), hermitian=True)
     factor = n_groups / max(n_groups - 1, 1)
-    return factor * bread @ (score.T @ score) @ bread, max(n_groups - 1, 1)
+    with np.errstate(over='ignore', invalid='ignore'):  # hardly any information
+        return factor * bread @ (score.T @ score) @ bread, max(n_groups - 1, 1)

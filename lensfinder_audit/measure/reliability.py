@@ -235,7 +235,7 @@ def equal_pieces(mass, run, parts):
     total = np.bincount(run, mass)
     middle = np.cumsum(mass) - mass / 2 - (np.cumsum(total) - total)[run]
     with np.errstate(invalid='ignore', divide='ignore'):
-        share = np.nan_to_num(middle / total[run])
+        share = np.clip(np.nan_to_num(middle / total[run]), 0, 1)
     inside = np.clip(np.floor(share * parts[run] + 1e-9), 0, parts[run] - 1)
     return np.append(0, ((np.diff(run) > 0) | (np.diff(inside) > 0)).cumsum())
 

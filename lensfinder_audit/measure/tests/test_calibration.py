@@ -223,3 +223,11 @@ def test_what_cannot_be_measured_is_named(options, message):
     arguments = {'probability': [0.1, 0.2, 0.95], 'label': [0, 1, 1], **options}
     with pytest.raises(MeasurementError, match=message):
         calibration_table(arguments.pop('probability'), arguments.pop('label'), **arguments)
+
+
+def test_fit_that_does_not_converge_is_a_note():
+    table = calibration_table([0.999, 0, 0.999], np.array([1, 1, 0], bool),
+                              weight=[1, 1e-6, 1e-6], n_resamples=100)
+    fits = table[[name.startswith('calibration') for name in table['statistic']]]
+    assert np.isnan(fits['estimate']).all() and 'did not converge' in fits['note'][0]
+    assert np.isfinite(table['estimate'][table['statistic'] == 'Brier score']).all()
