@@ -91,11 +91,12 @@ def test_no_worker_is_left_behind_when_the_caller_stops():
 @pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no SIGINT for one process')
 def test_ctrl_c_stops_long_work_at_once(tmp_path):
     (tmp_path / 'work.py').write_text(textwrap.dedent("""
+        import os
         import time
         from lensfinder_audit.engines.local import LocalEngine
 
         def long(partition):
-            print('begun', flush=True)
+            os.write(1, b'begun\\n')  # in one piece, though two processes write
             time.sleep(600)
 
         if __name__ == '__main__':
