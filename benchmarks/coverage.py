@@ -33,7 +33,7 @@ from lensfinder_audit.measure.resampling import Resampler
 from lensfinder_audit.measure.roc_bootstrap import roc_bootstrap
 from lensfinder_audit.measure.thresholds import OperatingPoint, set_threshold
 
-#: Nominal coverage, how far off is called a miss, and the least expected events.
+#: Nominal coverage, how far off is called a miss, and the least effective events.
 NOMINAL, MARGIN, EVENTS = 0.95, 0.015, 10
 
 RATES = (0.01, 0.1, 0.5, 0.9)
@@ -53,6 +53,20 @@ class Sample:
     icc: float = 0.0
     spread: float = 0.0
     strata: int = 0
+
+    def effective_events(self, rate):
+        """Expected successes or failures, whichever are fewer, over the design effect."""
+        effect = np.exp(self.spread**2) if self.spread else 1.0
+        if self.strata:
+            effect = self.strata * (shares(self.strata)**2).sum()
+        if self.groups:
+            effect += (self.n - 1) / self.groups * self.icc
+        return self.n * min(rate, 1 - rate) / effect
+
+
+def shares(n_strata):
+    """Return the share of the population that each stratum stands for."""
+    return np.arange(n_strata, 0, -1) / np.arange(1, n_strata + 1).sum()
 
 
 SAMPLES = (
@@ -83,7 +97,7 @@ def draw(sample, rate, runs, rng):
         columns['weight'] = rng.lognormal(0, sample.spread, sample.n * runs)
     if sample.strata:
         stratum = np.broadcast_to(np.arange(sample.n) % sample.strata, shape)
-        share = np.arange(sample.strata, 0, -1) / np.arange(1, sample.strata + 1).sum()
+        share = shares(sample.strata)
         rare = min(rate, 1 - rate)
         tilt = (2 - 1.4 * rare)**np.arange(sample.strata)  # no stratum comes near certainty
         tilt *= rare / (share * tilt).sum()
@@ -238,16 +252,16 @@ def fraction_rows(fractions):
         groups = f'{sample.groups} ({sample.icc:g})' if sample.groups else ''
         for rate, coverage in zip(RATES, block, strict=True):
             yield [sample.name, str(sample.n), groups, f'{rate:g}',
-                   f'{sample.n * min(rate, 1 - rate):g}', *row_cells(coverage)]
+                   f'{sample.effective_events(rate):.2g}', *row_cells(coverage)]
         yield [sample.name, str(sample.n), groups, 'mean', '', *row_cells(block.mean(axis=0))]
 
 
 def supported(fractions):
-    """Yield, for each kind of sample, the rows where ten events or more are expected."""
-    events = np.array([[sample.n * min(rate, 1 - rate) for rate in RATES] for sample in SAMPLES])
+    """Yield, for each kind of sample, the rows with ten effective events or more."""
+    events = np.array([[sample.effective_events(rate) for rate in RATES] for sample in SAMPLES])
     names = np.repeat([sample.name for sample in SAMPLES], len(RATES))
     for name in dict.fromkeys(names):
-        yield name, fractions[(names == name) & (events.ravel() >= EVENTS)]
+        yield name, fractions[(names == name) & (events.ravel() >= EVENTS - 1e-9)]
 
 
 def supported_rows(fractions):
@@ -282,14 +296,15 @@ def page(fractions, others, runs):
             f'{error:.2f} points. A star marks a coverage off by more than 1.5 points; for exact '
             'intervals, which cover at least nominally, one that is too low by as much.', '']
     names = ['Wilson', 'Jeffreys', 'Clopper-Pearson', 'bootstrap']
-    return '\n'.join(head + list_table(
-        f'Mean and range of coverage in per cent where {EVENTS} events or more are expected',
-        ['sample', 'rows', *names], supported_rows(fractions)) + list_table(
-        'Coverage in per cent of the intervals of a fraction',
-        ['sample', 'n', 'groups (icc)', 'rate', 'events', *names], fraction_rows(fractions))
-        + list_table('Coverage in per cent of other intervals',
-                     ['of', 'n', 'groups', 'events', 'interval', 'coverage'],
-                     other_rows(others)))
+    tables = (
+        (f'Mean and range of coverage in per cent at {EVENTS} effective events or more',
+         ['sample', 'rows', *names], supported_rows(fractions)),
+        ('Coverage in per cent of the intervals of a fraction',
+         ['sample', 'n', 'groups (icc)', 'rate', 'effective events', *names],
+         fraction_rows(fractions)),
+        ('Coverage in per cent of other intervals',
+         ['of', 'n', 'groups', 'events', 'interval', 'coverage'], other_rows(others)))
+    return '\n'.join(head + [line for table in tables for line in list_table(*table)])
 
 
 def main():

@@ -137,11 +137,18 @@ def test_only_ties_leave_an_interval_about_one_half():
     assert found.auc == 0.5 and found.lo < 0.3 and found.hi > 0.7
 
 
-def test_each_row_its_own_group_changes_only_the_quantile():
+def test_each_row_its_own_group_changes_nothing():
     score, label, _ = make_sample(decimals=1)
-    plain, grouped = delong(score, label), delong(score, label, group=np.arange(len(label)))
-    assert_allclose(plain[:2], grouped[:2])
-    assert grouped.lo < plain.lo
+    assert_allclose(delong(score, label), delong(score, label, group=np.arange(len(label))))
+
+
+def test_few_positives_with_low_scores_widen_the_interval():
+    rng = np.random.default_rng(3)
+    label, inside = np.arange(300) < 30, []
+    for _ in range(1000):
+        found = delong(rng.normal(np.sqrt(2) * norm.ppf(0.95) * label), label)
+        inside.append(found.lo <= 0.95 <= found.hi)
+    assert 0.93 < np.mean(inside) < 0.97  # 0.91 with the normal quantile
 
 
 def test_duplicated_rows_in_groups_give_the_error_of_the_rows():
