@@ -81,7 +81,7 @@ def delong(score, label, *, confidence=0.95, group=None):
     the linearised AUC: near AUC = 1 the standard error rests on the few positives
     with low scores. With groups there are at most one less than the smaller number
     of groups. The factor 2 was chosen by the simulated coverage that
-    ``benchmarks/coverage.py`` measures.
+    ``benchmarks/interval_coverage.py`` measures.
 
     Where the standard error vanishes or does not exist, as in a perfectly
     separated sample, it says nothing. Then m disjoint pairs of a positive and a

@@ -57,11 +57,13 @@ def codes(values):
 
 
 def _dense_codes(values, low, high):
-    place = values - values.dtype.type(low) if low else values
+    wide = values if values.dtype.itemsize == 8 else values.astype(np.int64)
+    least = wide.dtype.type(low)
+    place = wide - least
     present = np.zeros(high - low + 1, dtype=bool)
     present[place] = True
-    code = (np.cumsum(present) - 1)[place]
-    return code, (np.flatnonzero(present) + low).astype(values.dtype)
+    levels = np.flatnonzero(present).astype(wide.dtype) + least
+    return (np.cumsum(present) - 1)[place], levels.astype(values.dtype)
 
 
 def _word_codes(values):

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """
-Intervals cover the truth as often as they say: a small part of benchmarks/coverage.py.
+Intervals cover the truth as often as they say: a small part of benchmarks/interval_coverage.py.
 
 2,000 samples give a standard error of 0.5 points near 95 %, so what covers within 1.5
 points passes at 3 points, three standard errors away. Seeds are fixed.

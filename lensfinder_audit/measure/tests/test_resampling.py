@@ -4,7 +4,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lensfinder_audit.exceptions import MeasurementError
-from lensfinder_audit.measure.resampling import Resampler, codes, sampling_units, shared_units
+from lensfinder_audit.measure.multinomial import stream_starts
+from lensfinder_audit.measure.resampling import (Resampler, _draw_in_numpy, codes, sampling_units,
+                                                 shared_units)
 
 
 def outcome(n=300, rate=0.3, seed=0):
@@ -128,3 +130,33 @@ def test_groups_come_from_the_resampler_or_the_caller():
 def test_an_empty_bootstrap_is_refused(arguments):
     with pytest.raises(MeasurementError, match='a bootstrap needs rows and resamples'):
         Resampler(**arguments)
+
+
+@pytest.mark.parametrize('layer', [np.zeros(101, int), np.sort(np.arange(300) % 7)])
+def test_compiled_draws_are_those_of_numpy(layer):
+    kernel = pytest.importorskip('lensfinder_audit.measure._draw_kernel')
+    first = np.append(0, np.cumsum(np.bincount(layer)))
+    starts, counts = stream_starts(3, np.arange(50)), np.zeros((2, 50, len(layer)), np.uint8)
+    kernel.draw_units(starts, first, counts[0])
+    _draw_in_numpy(starts, first, counts[1])
+    assert_array_equal(counts[0], counts[1])
+    assert (np.add.reduceat(counts[0], first[:-1], axis=1, dtype=int) == np.diff(first)).all()
+
+
+@pytest.mark.parametrize('values', [
+    np.random.default_rng(0).integers(-5, 90, 400), np.array([-128, 127], np.int8),
+    np.array([2**63, 2**63 + 3], np.uint64), np.array([], int),
+    np.random.default_rng(1).choice(['', 'REX', 'SER', 'é'], 20_000)])
+def test_codes_are_those_of_unique(values):
+    code, levels = codes(values)
+    expected, index = np.unique(values, return_inverse=True)
+    assert levels.dtype == expected.dtype
+    assert_array_equal(levels, expected)
+    assert_array_equal(code, index)
+
+
+def test_rates_of_0_and_1_are_exact():
+    rates = Resampler(500, n_resamples=200).rates(
+        np.arange(500) < 250, weight=np.random.default_rng(0).lognormal(size=500),
+        cell=(np.arange(500) < 250).astype(int), n_cells=2)
+    assert (rates == [0, 1]).all()

@@ -3,12 +3,12 @@
 """
 Measure by simulation how often the intervals of the package cover the truth.
 
-``python benchmarks/coverage.py`` simulates thousands of samples of every kind (plain,
+``python benchmarks/interval_coverage.py`` simulates thousands of samples of every kind (plain,
 weighted, stratified, clustered, weighted and clustered), takes the 95 % intervals
 that the package would give and counts how often they hold the truth::
 
-    python benchmarks/coverage.py --write docs/coverage_table.inc
-    python benchmarks/coverage.py --runs 400
+    python benchmarks/interval_coverage.py --write docs/coverage_table.inc
+    python benchmarks/interval_coverage.py --runs 400
 
 With the default of 4,000 samples the standard error of a coverage near 95 % is 0.34
 points. Groups share a rate that is drawn from a beta distribution, so that ``icc`` is
@@ -291,7 +291,8 @@ def list_table(title, heads, rows):
 def page(fractions, others, runs):
     """Return the tables as text."""
     error = 100 * np.sqrt(NOMINAL * (1 - NOMINAL) / runs)
-    head = ['.. Written by: python benchmarks/coverage.py --write docs/coverage_table.inc', '',
+    head = ['.. Written by:',
+            '   python benchmarks/interval_coverage.py --write docs/coverage_table.inc', '',
             f'{runs:,} simulated samples per row: the standard error of a coverage near 95 % is '
             f'{error:.2f} points. A star marks a coverage off by more than 1.5 points; for exact '
             'intervals, which cover at least nominally, one that is too low by as much.', '']
