@@ -63,9 +63,9 @@ def cell_rates(success, *, cell=None, n_cells=1, weight=None, group=None, stratu
     being the linearised total of a group, and at n - 1.
     Where no or every row is a success no variance can be estimated; then the
     number is that of Kish over groups, (sum W)^2 / sum W^2, as if each group
-    were one object. With groups it is never less than that. Without weights and groups the number is exactly n.
-    The weight 4 and the factor 2 were chosen by the simulated coverage that
-    ``benchmarks/coverage.py`` measures.
+    were one object. With groups it is never less than that. Without weights and
+    groups the number is exactly n. The weight 4 and the factor 2 were chosen by
+    the simulated coverage that ``benchmarks/interval_coverage.py`` measures.
 
     References
     ----------
