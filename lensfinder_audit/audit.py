@@ -169,7 +169,8 @@ def build_sample(tables, options, *, names=None):
     kinds = {name: options.score_kind or guess_score_kind(sample[name], name) for name in finders}
     for name, kind in kinds.items():
         if kind == 'probability' and np.isinf(sample[name]).any():
-            raise TableError(f'score {name!r} looks like a probability, but {np.isinf(sample[name]).sum()} '
+            raise TableError(f'score {name!r} looks like a probability, but '
+                             f'{np.isinf(sample[name]).sum()} '
                              'values are infinite; say what it is with --score-kind, or correct it')
     for name, kind in kinds.items() if options.lower_is_better else ():
         sample[name] = 1 - sample[name] if kind == 'probability' else -sample[name]
@@ -238,8 +239,8 @@ def _check_swap(swap, roles, finders):
     known = [*ROLES, *roles.values(), *finders, *finders.values()]
     for name in swap:
         if name not in known:
-            raise ConfigError(f'--negatives-column {name}={swap[name]}: {name!r} is no role, finder or '
-                              f'column of one.{did_you_mean(name, known)}')
+            raise ConfigError(f'--negatives-column {name}={swap[name]}: {name!r} is no role, '
+                              f'finder or column of one.{did_you_mean(name, known)}')
 
 
 def _negative_roles(table, roles, options):
@@ -269,7 +270,8 @@ def _with_conditions(sample, catalogs, options):
     for name in merged.colnames:
         if hasattr(merged[name], 'filled'):
             fill = '' if merged[name].dtype.kind in 'US' else np.nan
-            number = merged[name] if merged[name].dtype.kind in 'USf' else merged[name].astype(float)
+            column = merged[name]
+            number = column if column.dtype.kind in 'USf' else column.astype(float)
             merged[name] = number.filled(fill)
     joined, match = join_conditions(sample, merged, radius=options.match_radius * u.arcsec)
     return joined, _match_table(sample, match, options.match_radius)

@@ -65,9 +65,9 @@ def operating_points(options, *, negatives=True, kinds=()):
                for value in options.budgets]
     if points:
         if options.fprs and not negatives:
-            raise MeasurementError('an operating point at a false-positive rate needs negatives, and '
-                                   'the sample has none; give them with --negatives, or fix a score '
-                                   'with --threshold')
+            raise MeasurementError('an operating point at a false-positive rate needs negatives, '
+                                   'and the sample has none; give them with --negatives, or fix a '
+                                   'score with --threshold')
         return points
     if not negatives:
         if set(kinds) - {'probability'}:
@@ -84,8 +84,8 @@ def _fixed_scores(options, kinds):
         return [float(value) for value in options.thresholds]
     tops = {1 if kind == 'probability' else 0 for kind in kinds} or {1}
     if len(tops) > 1 and options.thresholds:
-        raise ConfigError('one fixed score does not suit probabilities and other scores of which the '
-                          'low ones are lens-like; audit the finders one by one')
+        raise ConfigError('one fixed score does not suit probabilities and other scores of which '
+                          'the low ones are lens-like; audit the finders one by one')
     return [max(tops) - float(value) for value in options.thresholds]
 
 
@@ -116,8 +116,8 @@ def check_axes(sample, by):
         require_columns(sample, names, what='the score table')
         for name in names:
             if np.asarray(sample[name]).dtype.kind in 'USO' and name in _RESULTS:
-                raise ConfigError(f'--by {name}: results have a column {name!r} of their own; rename '
-                                  'that of the score table')
+                raise ConfigError(f'--by {name}: results have a column {name!r} of their own; '
+                                  'rename that of the score table')
     twice = Counter(_table_name(names) for names in axes)
     if axes and max(twice.values()) > 1:
         raise ConfigError(f'--by: two axes would share the table {twice.most_common(1)[0][0]!r}; '
@@ -225,8 +225,8 @@ class _Study:
         """Yield the name and the grid of every axis and surface, over one side."""
         table = self.sides[side][0]
         for names in self.axes:
-            yield _table_name(names), Grid(table, by=[self.axis(name) for name in names],
-                                            sample=sample)
+            by = [self.axis(name) for name in names]
+            yield _table_name(names), Grid(table, by=by, sample=sample)
 
     def at_points(self, measure, side, **grid):
         """Run a measurement at every threshold and stack the tables."""

@@ -148,8 +148,8 @@ class AuditOptions:
         for option in ('bins', 'possible'):
             for name in getattr(self, option):
                 if name not in axes:
-                    raise ConfigError(f'{option} are given for {name!r}, which is no axis; axes are '
-                                      f'{axes}, named with --by.{did_you_mean(name, axes)}')
+                    raise ConfigError(f'{option} are given for {name!r}, which is no axis; axes '
+                                      f'are {axes}, named with --by.{did_you_mean(name, axes)}')
 
     @classmethod
     def of(cls, **options):
@@ -157,8 +157,8 @@ class AuditOptions:
         known = [item.name for item in fields(cls)]
         for name in options:
             if name not in known:
-                raise ConfigError(f'there is no option {name!r}.{did_you_mean(name, known)} Options '
-                                  f'are {known}.')
+                raise ConfigError(f'there is no option {name!r}.{did_you_mean(name, known)} '
+                                  f'Options are {known}.')
         return cls(**{name: _plain(value) for name, value in options.items()})
 
 
@@ -266,8 +266,8 @@ def load_config(path, *, replaced=()):
     inputs = found.get('inputs') or {}
     _check_keys(inputs, (*_INPUTS, 'example'), path, "section 'inputs'")
     if 'scores' not in replaced and not inputs.get('scores') and inputs.get('example') is not True:
-        raise ConfigError(f'{path}: inputs name no scores; add "scores: [{{file: NAME}}]", or name the '
-                          'table on the command line')
+        raise ConfigError(f'{path}: inputs name no scores; add "scores: [{{file: NAME}}]", or name '
+                          'the table on the command line')
     return options, {role: [] if role in replaced else _input_files(inputs.get(role), path, role)
                      for role in _INPUTS}
 
@@ -282,7 +282,8 @@ def _read_yaml(path):
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
         place = f' at line {mark.line + 1}, column {mark.column + 1}' if mark else ''
-        raise ConfigError(f'{path}: is not YAML{place}: {getattr(error, "problem", error)}') from error
+        reason = getattr(error, 'problem', error)
+        raise ConfigError(f'{path}: is not YAML{place}: {reason}') from error
     if not isinstance(found, dict):
         raise ConfigError(f'{path}: holds no sections; it should begin with "inputs:"')
     return found
@@ -312,8 +313,9 @@ def _input(item, path, role):
     _check_keys(item, ('file', 'sha256'), path, f'inputs, {role}')
     found = InputFile.of(path.parent / item['file'])
     if item.get('sha256') not in (None, found.sha256):
-        raise ConfigError(f'{path}: {found.path} has changed: its sha256 is {found.sha256[:12]}..., '
-                          f"not {str(item['sha256'])[:12]}...; restore it, or take the sha256 line out "
+        now, then = found.sha256[:12], str(item['sha256'])[:12]
+        raise ConfigError(f'{path}: {found.path} has changed: its sha256 is {now}..., not {then}'
+                          '...; restore it, or take the sha256 line out '
                           'to audit it as it is now')
     return found
 
@@ -347,13 +349,14 @@ def _check_type(name, value, kind):
         _check_items(name, [*value, *value.values()], str)
     for axis, items in value.items() if name in ('bins', 'possible') else ():
         if not isinstance(items, list | tuple | str if name == 'bins' else list | tuple):
-            raise ConfigError(f'option {name!r} must be a list{" or a word" * (name == "bins")} for '
-                              f'{axis!r}; it is {items!r}')
+            raise ConfigError(f'option {name!r} must be a list{" or a word" * (name == "bins")} '
+                              f'for {axis!r}; it is {items!r}')
         _check_items(f'{name}, {axis}', [] if isinstance(items, str) else items, number | str)
 
 
 def _check_items(name, items, wanted):
     for item in items:
         if not isinstance(item, wanted) or isinstance(item, bool):
-            raise ConfigError(f'option {name!r} must hold {"text" if wanted is str else "numbers"}; '
+            raise ConfigError(f'option {name!r} must hold '
+                              f'{"text" if wanted is str else "numbers"}; '
                               f'it holds {item!r}')

@@ -35,16 +35,16 @@ def sky_positions(table, *, what='the table'):
     by_lower = {name.lower(): name for name in reversed(table.colnames)}
     missing = [name for name in ('ra', 'dec') if name not in by_lower]
     if missing:
-        raise TableError(f'{what} has no column {missing[0]!r}; a match by position needs ra and dec '
-                         f'in degrees. Its columns are {table.colnames}.')
+        raise TableError(f'{what} has no column {missing[0]!r}; a match by position needs ra and '
+                         f'dec in degrees. Its columns are {table.colnames}.')
     ra, dec = (_degrees(table[by_lower[name]], f'{what}, column {by_lower[name]!r}')
                for name in ('ra', 'dec'))
     bad = (np.abs(dec) > 90) | (np.abs(ra) > 360) | np.isinf(ra) | np.isinf(dec)
     if bad.any():
         first = np.flatnonzero(bad)[0]
-        raise TableError(f'{what}: {bad.sum()} of {len(bad)} positions are not on the sky, the first '
-                         f'is row {first} with ra {ra[first]:g}, dec {dec[first]:g}; they must be '
-                         'degrees')
+        raise TableError(f'{what}: {bad.sum()} of {len(bad)} positions are not on the sky, the '
+                         f'first is row {first} with ra {ra[first]:g}, dec {dec[first]:g}; they '
+                         'must be degrees')
     lost = np.isnan(ra) | np.isnan(dec)
     return SkyCoord(np.where(lost, np.nan, ra), np.where(lost, np.nan, dec), unit='deg')
 

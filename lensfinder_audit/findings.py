@@ -148,16 +148,17 @@ def _reference_selection(case):
         if word == 'earlier finder':
             alone = not (lenses['discovery'] == 'independent').any()
             yield Finding('severe' if alone else 'warning', 'reference selection',
-                          f'{share} were found by an earlier finder; on them the recovered fraction '
-                          'is agreement with that finder, not completeness'
+                          f'{share} were found by an earlier finder; on them the recovered '
+                          'fraction is agreement with that finder, not completeness'
                           + (', and no independently found lens is left' if alone else ''),
                           'completeness, rows with discovery = earlier finder',
                           'Add lenses that no finder selected, such as spectroscopic ones.')
         else:
             yield Finding('warning', 'reference selection',
-                          f'for {share} it is unknown how they were found; their recovered fraction '
-                          'may be agreement with an earlier finder', 'completeness, rows with '
-                          'discovery = unknown', 'Name the column with --discovery-method.')
+                          f'for {share} it is unknown how they were found; their recovered '
+                          'fraction may be agreement with an earlier finder',
+                          'completeness, rows with discovery = unknown',
+                          'Name the column with --discovery-method.')
 
 
 def _comparison(case):
@@ -166,7 +167,8 @@ def _comparison(case):
         yield Finding('warning', 'comparison',
                       f'{len(case.summary["finders"])} finders are measured on lenses that an '
                       'earlier finder may have chosen; a difference between them can be its '
-                      'preference', 'completeness', 'Compare finders on a sample that neither chose.')
+                      'preference', 'completeness',
+                      'Compare finders on a sample that neither chose.')
 
 
 def _training(case):
@@ -184,8 +186,9 @@ def _training(case):
 def _tiers(case):
     tiers = case.lenses['tier'] if len(case.lenses) else np.array([])
     if len(tiers) and (tiers == 'B').all():
-        yield Finding('warning', 'tiers', f'all {len(tiers)} lenses are Tier B candidates; some are '
-                      'not lenses, and the purity of the tier is not in the intervals',
+        yield Finding('warning', 'tiers',
+                      f'all {len(tiers)} lenses are Tier B candidates; some are not lenses, '
+                      'and the purity of the tier is not in the intervals',
                       'completeness, column tier', 'Give Tier A lenses, or state the purity beside '
                       'the numbers.')
     if len(tiers) and (tiers == 'not given').any():
@@ -200,8 +203,9 @@ def _thresholds(case):
         what = f'{row["operating_point"]} of {row["finder"]}'
         where = f'operating_points, {row["finder"]}, {row["operating_point"]}'
         if not row['n_selected'] and not row['operating_point'].startswith('score'):
-            yield Finding('severe', 'operating point', f'{what} cannot be reached: even the highest '
-                          'score selects more', where, 'Use a looser operating point, or more '
+            yield Finding('severe', 'operating point',
+                          f'{what} cannot be reached: even the highest score selects more', where,
+                          'Use a looser operating point, or more '
                           'negatives.')
         elif row['operating_point'].startswith('FPR') and row['n_negatives_above'] < least:
             yield Finding('warning', 'operating point', f'{what} rests on '
@@ -236,7 +240,8 @@ def _population(case):
     relative = case.options.top_percents or case.options.budgets
     share = case.summary['n_lenses'] / case.summary['n_objects']
     if relative and case.options.prevalence is None and share > case.limits.population_lenses:
-        yield Finding('severe', 'population', f'a top percentage or a budget was taken from a sample '
+        yield Finding('severe', 'population',
+                      'a top percentage or a budget was taken from a sample '
                       f'of which {share:.1%} are lenses, which no survey is', 'operating_points',
                       'State the prevalence with --prevalence.')
 
@@ -249,8 +254,9 @@ def _classes(case):
             yield Finding('warning', 'classes', f'the sample holds no {what}; {lost} cannot be '
                           'measured', 'sample', f'Add objects with label {int(what == "lens")}.')
     if case.summary['two_files']:
-        yield Finding('note', 'classes', 'lenses and negatives come from two tables; any difference '
-                      'in how they were selected is inside every ranking and calibration number',
+        yield Finding('note', 'classes',
+                      'lenses and negatives come from two tables; any difference in how '
+                      'they were selected is inside every ranking and calibration number',
                       'sample', 'Check that both passed the same cuts.')
 
 
@@ -297,8 +303,9 @@ def _groups(case):
                       'independent', 'every table, n_groups = n',
                       'Name hosts, bricks or pixels with --group, such as healpix:64.')
     if case.summary['stratum'] and not case.summary['weight']:
-        yield Finding('severe', 'weights', 'the sample is stratified but has no weights; rates over '
-                      'all strata are those of the sampling, not of the sky', 'sample',
+        yield Finding('severe', 'weights',
+                      'the sample is stratified but has no weights; rates over all strata '
+                      'are those of the sampling, not of the sky', 'sample',
                       'Name the column with --weight.')
 
 

@@ -1,15 +1,15 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
-"""Noise of image stamps, and the annulus that it is measured in."""
+"""Noise of image stamps: measured in an annulus, or expected from the depth."""
 import warnings
 
 import numpy as np
 from astropy import units as u
 from astropy.stats import mad_std
 
-from lensfinder_audit.exceptions import ConfigError
+from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.survey import PIXEL_SCALE
 
-__all__ = ['annulus_mask', 'sky_noise']
+__all__ = ['annulus_mask', 'sky_noise', 'pixel_noise']
 
 
 def annulus_mask(shape, *, r_in, r_out, center=None):
@@ -99,3 +99,54 @@ def sky_noise(flux, *, r_in, r_out, pixel_scale=PIXEL_SCALE):
     with warnings.catch_warnings():  # a band without a single pixel is NaN, and no surprise
         warnings.filterwarnings('ignore', 'All-NaN slice encountered', RuntimeWarning)
         return mad_std(flux[..., annulus], axis=-1, ignore_nan=True)
+
+
+def pixel_noise(psfdepth, psf, *, pixel_scale=PIXEL_SCALE):
+    """
+    Derive the noise of a pixel from the depth for point sources and the PSF.
+
+    Parameters
+    ----------
+    psfdepth : (n, band) array_like or `~astropy.units.Quantity`
+        Inverse variance of the flux of a point source in 1/nanomaggy^2.
+    psf : `~lensfinder_audit.interfaces.PSF`
+        Of the same rows and bands.
+    pixel_scale : `~astropy.units.Quantity`, optional
+        Angle per pixel. The default is that of the DR10 coadds.
+
+    Returns
+    -------
+    noise : (n, band) `~numpy.ndarray`
+        ``sqrt(sum(PSF^2) / psfdepth)``, Gaussian standard deviation per pixel
+        in nanomaggies; NaN where there is no exposure.
+
+    Raises
+    ------
+    TableError
+        If depths and PSF differ in shape.
+
+    Notes
+    -----
+    The variance of a flux that is fitted with the PSF, in pixels of equal and
+    independent noise [1]_. Resampled pixels are not independent; where there is
+    an inverse variance image, prefer that.
+
+    References
+    ----------
+    .. [1] Horne 1986, doi:10.1086/131801
+
+    Examples
+    --------
+    >>> from astropy import units as u
+    >>> from lensfinder_audit.noise import pixel_noise
+    >>> from lensfinder_audit.psf import GaussianPSF
+    >>> pixel_noise([[330]], GaussianPSF([[1.3]] * u.arcsec)).round(4)
+    array([[0.0074]])
+    """
+    depth = u.Quantity(psfdepth, u.nmgy ** -2).value.astype(float)
+    if depth.shape != psf.fwhm.shape:
+        raise TableError(f'psfdepth has shape {depth.shape} and the PSF {psf.fwhm.shape}; both '
+                         'are (n, band)')
+    squares = [np.square(psf[row:row + 1].kernels(pixel_scale)).sum(axis=(2, 3))[0]
+               for row in range(len(depth))]
+    return np.sqrt(np.reshape(squares, depth.shape) / np.where(depth > 0, depth, np.nan))

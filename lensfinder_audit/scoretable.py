@@ -198,8 +198,9 @@ def read_labels(values, *, what='the label column'):
     bad = ~(true | false)
     if bad.any():
         first = np.flatnonzero(bad)[0]
-        raise TableError(f'{what}: {bad.sum()} of {len(words)} labels are neither lens nor non-lens, '
-                         f'the first is row {first} with {str(words[first])!r}; use 1 and 0')
+        raise TableError(f'{what}: {bad.sum()} of {len(words)} labels are neither lens nor '
+                         f'non-lens, the first is row {first} with {str(words[first])!r}; use 1 '
+                         'and 0')
     return true
 
 
@@ -226,8 +227,8 @@ def join_negatives(positives, negatives):
     positives, negatives = positives[positives['label']], negatives[~negatives['label']]
     shared = np.intersect1d(positives['object_id'], negatives['object_id'])
     if len(shared):
-        raise TableError(f'{len(shared)} ids are among the lenses and among the negatives, the first '
-                         f'is {str(shared[0])!r}')
+        raise TableError(f'{len(shared)} ids are among the lenses and among the negatives, the '
+                         f'first is {str(shared[0])!r}')
     sample = stack_alike([positives, negatives])
     for name in sample.colnames:
         _fill(sample, name)
@@ -299,8 +300,8 @@ def training_words(values, *, what='the score table'):
     known = [np.isin(words, list(names)) for names in _TRAINING.values()]
     bad = ~np.any(known, axis=0)
     if bad.any():
-        raise TableError(f'{what}, in_training: {bad.sum()} of {len(words)} values are neither yes, '
-                         f'no, unknown nor a known split, the first is row '
+        raise TableError(f'{what}, in_training: {bad.sum()} of {len(words)} values are neither '
+                         f'yes, no, unknown nor a known split, the first is row '
                          f'{np.flatnonzero(bad)[0]} with {str(words[bad][0])!r}; known splits are '
                          'train, val and test')
     return np.select(known, list(_TRAINING), 'unknown')
@@ -326,8 +327,8 @@ def _check_columns(table, roles, finders, what):
                              f'{use!r}')
     for finder, column in finders.items():
         if finder in (*ROLES, *_OWN) or (finder != column and finder in table.colnames):
-            raise TableError(f'a finder cannot be called {finder!r}, as a column is; give it another '
-                             f'name with --score NAME={column}')
+            raise TableError(f'a finder cannot be called {finder!r}, as a column is; give it '
+                             f'another name with --score NAME={column}')
 
 
 def _assemble(table, roles, finders, constants, label, what):
@@ -379,13 +380,13 @@ def _check_ids(sample, column, what):
     ids = sample['object_id']
     empty = np.char.strip(ids) == ''
     if empty.any():
-        raise TableError(f'{what}, column {column!r}: {empty.sum()} of {len(ids)} ids are empty, the '
-                         f'first is row {np.flatnonzero(empty)[0]}')
+        raise TableError(f'{what}, column {column!r}: {empty.sum()} of {len(ids)} ids are empty, '
+                         f'the first is row {np.flatnonzero(empty)[0]}')
     names, counts = np.unique(ids, return_counts=True)
     if (counts > 1).any():
-        raise TableError(f'{what}, column {column!r}: {(counts > 1).sum()} ids occur more than once, '
-                         f'the first is {str(names[counts > 1][0])!r} ({counts[counts > 1][0]} '
-                         'times); an object counts once')
+        raise TableError(f'{what}, column {column!r}: {(counts > 1).sum()} ids occur more than '
+                         f'once, the first is {str(names[counts > 1][0])!r} '
+                         f'({counts[counts > 1][0]} times); an object counts once')
 
 
 def _checked_score(values, finder, kind, sample, what):
@@ -430,8 +431,8 @@ def _check_weights(sample, what):
                          f'finite (first: row {first}, value {weight[first]:g})')
     for name, rows in (('lenses', sample['label']), ('negatives', ~sample['label'])):
         if rows.any() and not weight[rows].any():
-            raise TableError(f'{what}, weight: all {rows.sum()} {name} have weight 0 and so stand for '
-                             'nothing; correct the weights, or leave these rows out')
+            raise TableError(f'{what}, weight: all {rows.sum()} {name} have weight 0 and so stand '
+                             'for nothing; correct the weights, or leave these rows out')
     sample['weight'] = weight
 
 

@@ -60,6 +60,8 @@ class Survey:
         Bit numbers of the mask column by name.
     depth_convention : str
         What a depth column of the catalogues holds.
+    sky_brightness : dict of str to float
+        AB magnitude per square arcsec of a dark sky, by band.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Survey:
     conditions: dict = field(default_factory=dict)
     mask_bits: dict = field(default_factory=dict)
     depth_convention: str = 'inverse variance of a point source flux'
+    sky_brightness: dict = field(default_factory=dict)
 
     def condition(self, name):
         """
@@ -159,3 +162,34 @@ class Survey:
         difference = self.electron_zero_points[band] - self.zero_point.value
         rate = 10 ** (0.4 * difference) * u.electron / u.s / self.flux_unit
         return (rate * exposure_time).to(u.electron / self.flux_unit)
+
+    def sky_per_pixel(self, band):
+        """
+        Return the light of a dark sky.
+
+        Parameters
+        ----------
+        band : str
+            Band of the survey.
+
+        Returns
+        -------
+        sky : float
+            Flux per pixel in nanomaggies.
+
+        Raises
+        ------
+        ConfigError
+            If the survey states no sky brightness for the band.
+
+        Examples
+        --------
+        >>> from lensfinder_audit.surveys.legacy_dr10 import LEGACY_DR10
+        >>> print(f"{LEGACY_DR10.sky_per_pixel('r'):.3f}")
+        0.297
+        """
+        if band not in self.sky_brightness:
+            raise ConfigError(f'{self.name} states no sky brightness for band {band!r}; '
+                              f'it does for {sorted(self.sky_brightness)}.')
+        difference = self.zero_point.value - self.sky_brightness[band]
+        return float(10 ** (0.4 * difference) * self.pixel_scale.to_value(u.arcsec) ** 2)

@@ -10,7 +10,8 @@ from lensfinder_audit.scoretable import (guess_finders, guess_roles, guess_score
 
 __all__ = ['propose_options', 'list_measurements']
 
-_CONDITION_WORDS = ('nobs_', 'psfsize_', 'psfdepth_', 'galdepth_', 'ebv', 'type', 'theta_e', 'depth_',
+_CONDITION_WORDS = ('nobs_', 'psfsize_', 'psfdepth_', 'galdepth_', 'ebv', 'type', 'theta_e',
+                    'depth_',
                     'seeing', 'mag_', 'z_lens')
 
 
@@ -68,9 +69,8 @@ def list_measurements(table, options, *, negatives=False):
         ('completeness by observing condition', lenses and bool(options.by),
          problem or (f'by {", ".join(options.by)}' if options.by else
                      'no condition column; join one with --conditions, or name it with --by')),
-        ('false-positive rate', some_negatives, problem or ('negatives have their own table' if negatives
-                                                            else f'{n_negatives} negatives'
-                                                            if some_negatives else _NO_NEGATIVES)),
+        ('false-positive rate', some_negatives,
+         problem or _negatives_reason(n_negatives, negatives)),
         ('false-positive rate by confuser family', some_negatives and 'confuser_class' in roles,
          problem or ('confuser_class is given' if 'confuser_class' in roles else
                      'no column of confuser families (--confuser)')),
@@ -105,6 +105,12 @@ def _count(table, options, negatives):
     if column is None and not negatives:
         return len(table), 0, ''
     return int(label.sum()), int((~label).sum()), ''
+
+
+def _negatives_reason(n_negatives, own_table):
+    if own_table:
+        return 'negatives have their own table'
+    return f'{n_negatives} negatives' if n_negatives else _NO_NEGATIVES
 
 
 def _calibration_reason(both, options):

@@ -15,6 +15,7 @@ __all__ = ['main']
 _COMMANDS = {'audit': 'lensfinder_audit.cli.audit:audit_command',
              'validate': 'lensfinder_audit.cli.validate:validate_command',
              'score': 'lensfinder_audit.cli.score:score_command',
+             'inject': 'lensfinder_audit.cli.inject:inject_command',
              'plugins': 'lensfinder_audit.cli.plugins:plugins_command',
              'plan': 'lensfinder_audit.cli.plan:plan_command'}
 

@@ -21,13 +21,15 @@ _LISTS = ('thresholds', 'fprs', 'top_percents', 'budgets', 'by')
 @click.argument('scores', required=False, type=click.Path(dir_okay=False))
 @click.option('-o', '--output', required=True, type=click.Path(file_okay=False), metavar='DIR',
               help='Folder for the report, tables and figures; made anew.')
-@click.option('--example', is_flag=True, help='Audit the simulated table that ships with the package.')
+@click.option('--example', is_flag=True, help='Audit the simulated table that ships with the '
+                                              'package.')
 @click.option('--config', type=click.Path(dir_okay=False),
               help='Repeat the audit of an audit.yaml; SCORES and other options change it.')
 @column_options
 @sample_options
 @click.option('--lower-is-better', is_flag=True,
-              help='A low score is the lens-like one; scores enter as 1 - p, or with their sign changed.')
+              help='A low score is the lens-like one; scores enter as 1 - p, or with their sign '
+                   'changed.')
 @click.option('--exclude-training', is_flag=True, help='Leave out objects that were trained on.')
 @click.option('--threshold', 'thresholds', multiple=True, type=float,
               help='Operating point: fixed score.')

@@ -68,8 +68,8 @@ def check_command(ctx, name, kind):
     try:
         made = plugin() if inspect.isclass(plugin) else plugin
     except TypeError as error:
-        raise PluginError(f'{kind} plugin {name!r} cannot be made without arguments ({error}); check '
-                          'it from Python with lensfinder_audit.testing') from error
+        raise PluginError(f'{kind} plugin {name!r} cannot be made without arguments ({error}); '
+                          'check it from Python with lensfinder_audit.testing') from error
     failed = 0
     for check, passed, message in check_plugin(kind, made):
         click.secho(f'  {"ok  " if passed else "FAIL"}  {check}', fg=None if passed else 'red')

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from lensfinder_audit.cli.options import read_pairs
-from lensfinder_audit.exceptions import ConfigError, InputFileError, OutputExistsError
+from lensfinder_audit.cli.finders import load_finder, read_arguments
+from lensfinder_audit.exceptions import ConfigError, OutputExistsError
 
 __all__ = ['score_command']
 
@@ -47,7 +47,7 @@ def score_command(model, manifest, output, store, name, checkpoint, options, bat
     _refuse_output(output, overwrite)
     table = read_manifest(manifest)
     cutouts = CutoutStore(store or Path(manifest).parent / 'cutouts')
-    classifier = _load(model, checkpoint, _arguments(options), batch_size)
+    classifier = load_finder(model, checkpoint, read_arguments(options), batch_size)
     parts = output.with_name(f'.{output.name}.parts')
     scores = _run(classifier, table, cutouts, name=name or Path(checkpoint or model).stem,
                   batch_size=batch_size, parts=parts, inputs={'manifest': sha256(manifest)},
@@ -68,35 +68,6 @@ def _refuse_output(output, overwrite):
     if output.exists() and not overwrite:
         raise OutputExistsError(f'{output} is there already; choose another name or give '
                                 '--overwrite')
-
-
-def _arguments(options):
-    import yaml
-
-    try:
-        return {name: yaml.safe_load(value) for name, value in read_pairs(options,
-                                                                          '--option').items()}
-    except yaml.YAMLError as error:
-        raise ConfigError(f'--option: {" ".join(str(error).split())}') from error
-
-
-def _load(model, checkpoint, arguments, batch_size):
-    from lensfinder_audit.plugins import load_plugin
-
-    if model.lower().endswith('.onnx') or Path(model).is_file():
-        if not model.lower().endswith('.onnx'):
-            raise InputFileError(f'{model}: is no ONNX file by its suffix; export the network as '
-                                 '.onnx, or name a classifier plugin and give it the file with '
-                                 '--checkpoint')
-        cls, checkpoint = load_plugin('classifiers', 'onnx'), model
-        arguments = {'batch_size': batch_size, **arguments}
-    else:
-        cls = load_plugin('classifiers', model)
-    try:
-        return cls.from_checkpoint(checkpoint, **arguments) if checkpoint else cls(**arguments)
-    except (TypeError, NotImplementedError) as error:
-        raise ConfigError(f'the classifier {model!r} cannot be made with the options '
-                          f'{sorted(arguments)}: {error}') from error
 
 
 def _run(classifier, table, cutouts, **options):

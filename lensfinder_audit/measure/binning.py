@@ -191,16 +191,16 @@ def _classes(values, name, bins, possible):
     if not isinstance(bins, str):
         classes, there = tuple(_word(item) for item in bins), set(values.astype(str).tolist())
         if not classes or not there & set(classes):
-            raise MeasurementError(f'axis {name!r}: none of the classes {list(classes)} occurs; the '
-                                   f'column holds {sorted(there)[:8]}')
+            raise MeasurementError(f'axis {name!r}: none of the classes {list(classes)} occurs; '
+                                   f'the column holds {sorted(there)[:8]}')
         return classes
     found = sorted({str(item) for item in np.unique(values.astype(str))} | set(possible) - {''})
     found = tuple(item for item in found if item)
     if not found:
         raise MeasurementError(f'axis {name!r}: every one of the {len(values)} rows is empty')
     if len(found) > _MANY:
-        raise MeasurementError(f'axis {name!r} has {len(found)} classes, more than {_MANY}; name those '
-                               'that matter as its bins')
+        raise MeasurementError(f'axis {name!r} has {len(found)} classes, more than {_MANY}; name '
+                               'those that matter as its bins')
     return found
 
 

@@ -12,7 +12,7 @@ from astropy import units as u
 from astropy.table import QTable
 
 from lensfinder_audit.exceptions import MeasurementError
-from lensfinder_audit.measure.binning import MISSING, OUTSIDE, Axis, cell_codes, make_axis
+from lensfinder_audit.measure.binning import MISSING, Axis, cell_codes, make_axis
 from lensfinder_audit.measure.intervals import percentile_interval
 from lensfinder_audit.measure.rates import cell_rates
 from lensfinder_audit.measure.resampling import Resampler, codes
@@ -212,6 +212,6 @@ def _axis_columns(axis, number, inside):
 def _check_weight(weight, name):
     bad = ~(np.isfinite(weight) & (weight >= 0))
     if bad.any():
-        raise MeasurementError(f'weight column {name!r} must be finite and not negative; {bad.sum()} '
-                               f'of {len(weight)} rows are not, the first is row '
+        raise MeasurementError(f'weight column {name!r} must be finite and not negative; '
+                               f'{bad.sum()} of {len(weight)} rows are not, the first is row '
                                f'{np.flatnonzero(bad)[0]} with {weight[bad][0]}')

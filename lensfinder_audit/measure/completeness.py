@@ -8,6 +8,7 @@ from lensfinder_audit.tables import require_columns, schema_meta
 
 __all__ = ['completeness_table']
 
+
 def completeness_table(table, *, threshold, by=(), score='score', label='label', sample=(),
                        grid=None, resampler=None, **design):
     """

@@ -138,5 +138,5 @@ def _check(lens, prevalence):
     if not 0 < prevalence < 1:
         raise MeasurementError(f'a prevalence lies between 0 and 1; it is {prevalence:g}')
     if lens.all() or not lens.any():
-        raise MeasurementError(f'purity needs lenses and negatives; {lens.sum()} of {len(lens)} rows '
-                               'are lenses')
+        raise MeasurementError(f'purity needs lenses and negatives; {lens.sum()} of {len(lens)} '
+                               'rows are lenses')

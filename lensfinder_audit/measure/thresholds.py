@@ -183,7 +183,8 @@ def _searched(label, weight, point, prevalence):
         return weight, point.top_percent / 100
     size = total if point.search_size is None else point.search_size
     if point.budget > size:
-        raise MeasurementError(f'a budget of {point.budget:g} exceeds the {size:g} objects searched')
+        raise MeasurementError(f'a budget of {point.budget:g} exceeds the {size:g} objects '
+                               'searched')
     return weight, point.budget / size
 
 
@@ -223,5 +224,6 @@ def _row(score, label, weight, threshold, tied, ends):
     extra = weight[block & label].sum() / held if held > 0 and n_tied > 1 else 0.0
     return {'threshold': threshold, 'threshold_lo': float(ends[0]), 'threshold_hi': float(ends[1]),
             'n_selected': int(above.sum()), 'n_negatives_above': int((above & ~label).sum()),
-            'tied_score': float(tied) if n_tied > 1 else np.nan, 'n_tied': n_tied if n_tied > 1 else 0,
+            'tied_score': float(tied) if n_tied > 1 else np.nan,
+            'n_tied': n_tied if n_tied > 1 else 0,
             'completeness_least': least, 'completeness_greatest': min(least + extra, 1.0)}

@@ -3,9 +3,9 @@
 DESI Legacy Imaging Surveys DR10, the home survey.
 
 Values are those of Dey et al. 2019 (arXiv:1804.08657) and of the DR10 file
-descriptions. The electron zero points are the nominal ones of the survey's
-DECam photometric calibration; the r value gives 53.4 electrons per second and
-nanomaggy.
+descriptions. The electron zero points and the brightness of the dark sky are
+the nominal ones of the survey's DECam photometric calibration; the r zero point
+gives 53.4 electrons per second and nanomaggy.
 """
 import numpy as np
 from astropy import units as u
@@ -44,6 +44,7 @@ LEGACY_DR10 = Survey(
         'type': ConditionColumn('', 'Tractor morphological type'),
         'theta_e': ConditionColumn('arcsec', 'Einstein radius', _THETA_E_EDGES),
     },
+    sky_brightness={'g': 22.04, 'r': 20.91, 'z': 18.46},
     mask_bits={'BRIGHT': 1, 'ALLMASK_G': 5, 'ALLMASK_R': 6, 'ALLMASK_Z': 7,
                'MEDIUM': 11, 'GALAXY': 12, 'CLUSTER': 13},
     depth_convention='psfdepth and galdepth: inverse variance in 1/nanomaggy^2; '

@@ -22,7 +22,8 @@ def test_package_and_module_of_one_name_can_both_be_called():
 
 
 def test_every_table_keeps_its_schema_and_says_what_made_it():
-    result = audit(make_table(N), by=['psfsize_r', 'type', 'psfsize_r,type'], prevalence=1e-3, **QUICK)
+    result = audit(make_table(N), by=['psfsize_r', 'type', 'psfsize_r,type'], prevalence=1e-3,
+                   **QUICK)
     assert {'operating_points', 'completeness', 'completeness_by_psfsize_r_and_type',
             'false_positives_by_type', 'purity', 'purity_by_type', 'ranking', 'roc', 'reliability',
             'calibration', 'score_to_probability'} <= set(result.tables)
@@ -63,8 +64,8 @@ def test_duplicated_rows_of_a_group_change_no_rate():
     for name in ('completeness', 'false_positives'):
         assert_allclose(first[name]['estimate'], second[name]['estimate'])
         assert_array_equal(first[name]['n_groups'], second[name]['n_groups'])
-        assert_allclose(first[name]['hi'] - first[name]['lo'], second[name]['hi'] - second[name]['lo'],
-                        rtol=0.1)
+        width = [found[name]['hi'] - found[name]['lo'] for found in (first, second)]
+        assert_allclose(*width, rtol=0.1)
 
 
 def test_monotone_scores_keep_the_ranking_and_the_selection():
@@ -136,7 +137,8 @@ def test_option_is_refused(options, error, message):
 
 
 def test_other_things_than_tables_are_refused():
-    with pytest.raises(TableError, match='scores must be an astropy table or the name of a file, not dict'):
+    with pytest.raises(TableError, match='scores must be an astropy table or the name of a file, '
+                                         'not dict'):
         audit({'score': [1]})
 
 
@@ -156,7 +158,7 @@ def published(real_data):
     return audit(
         real_data / 'scores' / 'candidate_scores_storfer.csv',
         negatives=real_data / 'scores' / 'base_model_scores_train_val.parquet',
-        conditions=[catalogs / 'stein2021_new_lenses.tsv', catalogs / 'stein2021_training_lenses.tsv'],
+        conditions=[catalogs / f'stein2021_{name}_lenses.tsv' for name in ('new', 'training')],
         constants={'discovery_method': 'CNN', 'tier': 'B'}, n_resamples=200, fprs=[0.01],
         finders={name: f'our_p_{name}' for name in names},
         negatives_columns={**{name: f'p_{name}' for name in names}, 'in_training': 'split'},
@@ -174,7 +176,8 @@ def test_published_sample_supports_completeness_by_exposures_and_no_rate(publish
     assert (published.tables['completeness_by_nobs_z']['state'] == 'supported').any()
     assert (published.tables['false_positives_by_nobs_z']['state'] != 'supported').all()
     said = ' '.join(published.findings['finding'])
-    assert 'false_positives_by_nobs_z' in said and '283 of 1895 lenses have joined conditions' in said
+    assert 'false_positives_by_nobs_z' in said
+    assert '283 of 1895 lenses have joined conditions' in said
 
 
 def test_published_lenses_are_agreement_with_an_earlier_finder(published):
@@ -182,8 +185,8 @@ def test_published_lenses_are_agreement_with_an_earlier_finder(published):
     assert set(table['quantity']) == {'agreement with an earlier finder'}
     assert set(table['n']) == {1895}
     assert published.worst() == 'severe'
-    assert ('1895 of 1895 lenses were found by an earlier finder; on them the recovered fraction is '
-            'agreement with that finder, not completeness') in published.findings['finding'][0]
+    assert ('1895 of 1895 lenses were found by an earlier finder; on them the recovered fraction '
+            'is agreement with that finder, not completeness') in published.findings['finding'][0]
 
 
 def test_published_scores_that_are_exactly_one_are_counted(published):

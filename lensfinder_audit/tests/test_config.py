@@ -67,7 +67,8 @@ def test_every_option_stands_in_one_section():
     ({'score_kind': 'logits'}, "no score_kind 'logits'.*Did you mean 'logit'?"),
     ({'bins': {'nobs': [1, 2]}}, "bins are given for 'nobs', which is no axis"),
     ({'by': ['x'], 'bins': {'x': 3}}, "option 'bins' must be a list or a word for 'x'; it is 3"),
-    ({'by': ['x'], 'possible': {'x': 'SER'}}, "option 'possible' must be a list for 'x'; it is 'SER'"),
+    ({'by': ['x'], 'possible': {'x': 'SER'}}, "option 'possible' must be a list for 'x'; it is "
+                                              "'SER'"),
     ({'lower_is_better': 1}, "'lower_is_better' must be true or false; it is 1")])
 def test_option_is_refused(options, message):
     with pytest.raises(ConfigError, match=message):

@@ -69,14 +69,16 @@ def test_position_may_be_in_any_unit_and_case():
     ({'ra': [1.], 'dec': [91.]}, 'not on the sky, the first is row 0 with ra 1, dec 91'),
     ({'ra': [361.], 'dec': [1.]}, 'they must be degrees'),
     ({'ra': [1.] * u.mag, 'dec': [1.]}, "column 'ra' must be an angle; its unit is mag"),
-    ({'ra': ['1:2:3'], 'dec': [1.]}, "column 'ra' must hold degrees; it holds text, such as '1:2:3'")])
+    ({'ra': ['1:2:3'], 'dec': [1.]}, "column 'ra' must hold degrees; it holds text, such as "
+                                     "'1:2:3'")])
 def test_position_is_refused(columns, message):
     with pytest.raises(TableError, match=message):
         sky_positions(QTable(columns))
 
 
 def test_conditions_are_taken_from_the_nearest_row():
-    sample = QTable({'ra': [0.00005, 10, 359.9999] * u.deg, 'dec': [0, 0, 0] * u.deg, 'type': list('abc')})
+    sample = QTable({'ra': [0.00005, 10, 359.9999] * u.deg, 'dec': [0, 0, 0] * u.deg,
+                     'type': list('abc')})
     catalog = QTable({'ra': [0, 0.0003, 359.99985] * u.deg, 'dec': [0, 0, 0] * u.deg,
                       'psfsize_r': [1.1, 9.9, 1.3] * u.arcsec, 'nobs_z': [3, 9, 5],
                       'flag': ['x', 'y', 'z'], 'TYPE': ['D', 'D', 'D'], 'image': np.zeros((3, 2))})

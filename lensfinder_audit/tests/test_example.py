@@ -10,7 +10,8 @@ def test_file_that_ships_is_what_the_simulation_makes():
     assert shipped.colnames == made.colnames
     for name in made.colnames:
         assert shipped[name].unit == made[name].unit
-        np.testing.assert_array_equal(np.asarray(shipped[name]), np.asarray(made[name]), err_msg=name)
+        np.testing.assert_array_equal(np.asarray(shipped[name]), np.asarray(made[name]),
+                                      err_msg=name)
 
 
 def test_example_says_that_it_is_simulated():

@@ -31,6 +31,10 @@ def test_clean_sample_has_none():
     check_table(table, 'findings')
 
 
+def as_it_is(table):
+    return table
+
+
 def change(name, value):
     def plant(table):
         table[name] = value(table) if callable(value) else value
@@ -71,48 +75,76 @@ def two_finders(table):
     return change('discovery_method', lenses(['spectroscopic', 'CNN']))(table)
 
 
+def saturated(table):
+    return change('p_resnet', np.where(table['p_resnet'] > 0.9, 1, table['p_resnet']))(table)
+
+
+# fault: how it is planted, with which options, and what must be said
 FAULTS = {
-    'agreement': (change('discovery_method', lenses(['CNN', 'resnet'])), {}, 'severe',
-                  'reference selection', r'(\d+) of \1 lenses were found by an earlier finder; on them '
-                  'the recovered fraction is agreement.*no independently found lens is left'),
-    'some agreement': (change('discovery_method', lenses(['spectroscopic', 'machine learning'])), {},
-                       'warning', 'reference selection', r'\d+ of \d+ lenses were found by an earlier'),
-    'discovery unknown': (remove('discovery_method'), {}, 'warning', 'reference selection',
-                          'it is unknown how they were found'),
-    'two finders': (two_finders, {'score_kind': 'rank'}, 'warning', 'comparison',
-                    '2 finders are measured on lenses that an earlier finder may have chosen'),
-    'trained on': (change('in_training', lambda table: np.where(np.arange(N) < 300, 'train', 'val')),
-                   {}, 'severe', 'training sample', r'\d+ of \d+ negatives were in the training sample'),
-    'tier B': (change('tier', lenses(['B'])), {}, 'warning', 'tiers', 'all .* are Tier B candidates'),
-    'no tier': (remove('tier'), {}, 'note', 'tiers', 'have no tier; a grade is not one'),
-    'too strict': (lambda table: table, {'fprs': [1e-6]}, 'severe', 'operating point',
-                   'FPR = 1e-06 of p_resnet cannot be reached: even the highest score selects more'),
-    'few above': (lambda table: table, {'fprs': [0.004]}, 'warning', 'operating point',
-                  r'rests on [3-5] negatives; its threshold is known only between 0\.\d+ and'),
-    'selects none': (lambda table: table, {'thresholds': [1.5]}, 'warning', 'operating point',
-                     'score >= 1.5 of p_resnet selects no object'),
-    'selects all': (lambda table: table, {'thresholds': [-1]}, 'warning', 'operating point',
-                    'score >= -1 of p_resnet selects every object'),
-    'ties': (change('p_resnet', lambda table: table['p_resnet'].round(1)), {}, 'warning', 'ties', ''),
-    'saturation': (change('p_resnet', lambda table: np.where(table['p_resnet'] > 0.9, 1,
-                                                             table['p_resnet'])), {}, 'warning', 'ties',
-                   r'\d+ of \d+ lenses have the same score of p_resnet, 1; it cannot rank them'),
-    'no population': (lambda table: table, {'top_percents': [5]}, 'severe', 'population',
-                      r'from a sample of which 1\d\.\d% are lenses, which no survey is'),
-    'no negatives': (keep(1), {'fprs': []}, 'warning', 'classes', 'the sample holds no negative; false-'),
-    'no lenses': (keep(0), {}, 'warning', 'classes', 'the sample holds no lens; completeness cannot'),
-    'nothing supported': (lambda table: table, {'by': ['psfsize_r'], 'bins': {'psfsize_r': [5, 6]}},
-                          'warning', 'support', 'no cell is supported in 2 tables: completeness_by_psfsize_r, false_'),
-    'impossible objects': (lambda table: table, {'by': ['nobs_z'], 'possible': {'nobs_z': [6, np.inf]}},
-                           'severe', 'support', r'\d+ cells of completeness_by_nobs_z hold objects'),
-    'no group': (remove('brick'), {}, 'note', 'groups', 'every interval takes objects to be indep'),
-    'no weights': (change('stratum', lambda table: np.asarray(table['type'])), {}, 'severe', 'weights',
-                   'the sample is stratified but has no weights'),
-    'hidden lenses': (stand_among_negatives, {}, 'severe', 'duplicates',
-                      '2 lenses stand among the negatives, within 1 arcsec'),
-    'lenses twice': (stand_twice, {}, 'warning', 'duplicates', '6 lenses lie within 1 arcsec of another'),
-    'miscalibrated': (change('p_resnet', lambda table: table['p_resnet']**3), {}, 'warning',
-                      'calibration', "p_resnet is miscalibrated at the sample's prevalence: slope"),
+    'agreement': (
+        change('discovery_method', lenses(['CNN', 'resnet'])), {}, 'severe', 'reference selection',
+        r'(\d+) of \1 lenses were found by an earlier finder; on them the recovered fraction is '
+        'agreement.*no independently found lens is left'),
+    'some agreement': (
+        change('discovery_method', lenses(['spectroscopic', 'CNN'])), {}, 'warning',
+        'reference selection', r'\d+ of \d+ lenses were found by an earlier finder'),
+    'discovery unknown': (
+        remove('discovery_method'), {}, 'warning', 'reference selection',
+        'it is unknown how they were found'),
+    'two finders': (
+        two_finders, {'score_kind': 'rank'}, 'warning', 'comparison',
+        '2 finders are measured on lenses that an earlier finder may have chosen'),
+    'trained on': (
+        change('in_training', np.where(np.arange(N) < 300, 'train', 'val')), {}, 'severe',
+        'training sample', r'\d+ of \d+ negatives were in the training sample'),
+    'tier B': (
+        change('tier', lenses(['B'])), {}, 'warning', 'tiers', 'all .* are Tier B candidates'),
+    'no tier': (
+        remove('tier'), {}, 'note', 'tiers', 'have no tier; a grade is not one'),
+    'too strict': (
+        as_it_is, {'fprs': [1e-6]}, 'severe', 'operating point',
+        'FPR = 1e-06 of p_resnet cannot be reached: even the highest score selects more'),
+    'few above': (
+        as_it_is, {'fprs': [0.004]}, 'warning', 'operating point',
+        r'rests on [3-5] negatives; its threshold is known only between 0\.\d+ and'),
+    'selects none': (
+        as_it_is, {'thresholds': [1.5]}, 'warning', 'operating point',
+        'score >= 1.5 of p_resnet selects no object'),
+    'selects all': (
+        as_it_is, {'thresholds': [-1]}, 'warning', 'operating point',
+        'score >= -1 of p_resnet selects every object'),
+    'ties': (
+        change('p_resnet', lambda table: table['p_resnet'].round(1)), {}, 'warning', 'ties',
+        r'FPR = 0.01 of p_resnet cuts a block of \d+ objects tied at 0.[78]; completeness lies'),
+    'saturation': (
+        saturated, {}, 'warning', 'ties',
+        r'\d+ of \d+ lenses have the same score of p_resnet, 1; it cannot rank them'),
+    'no population': (
+        as_it_is, {'top_percents': [5]}, 'severe', 'population',
+        r'from a sample of which 1\d\.\d% are lenses, which no survey is'),
+    'no negatives': (
+        keep(1), {'fprs': []}, 'warning', 'classes', 'holds no negative; false-positive rates'),
+    'no lenses': (
+        keep(0), {}, 'warning', 'classes', 'holds no lens; completeness cannot be measured'),
+    'nothing supported': (
+        as_it_is, {'by': ['psfsize_r'], 'bins': {'psfsize_r': [5, 6]}}, 'warning', 'support',
+        'no cell is supported in 2 tables: completeness_by_psfsize_r, false_positives_by_psfs'),
+    'impossible objects': (
+        as_it_is, {'by': ['nobs_z'], 'possible': {'nobs_z': [6, np.inf]}}, 'severe', 'support',
+        r'\d+ cells of completeness_by_nobs_z hold objects'),
+    'no group': (
+        remove('brick'), {}, 'note', 'groups', 'every interval takes objects to be independent'),
+    'no weights': (
+        change('stratum', lambda table: np.asarray(table['type'])), {}, 'severe', 'weights',
+        'the sample is stratified but has no weights'),
+    'hidden lenses': (
+        stand_among_negatives, {}, 'severe', 'duplicates',
+        '2 lenses stand among the negatives, within 1 arcsec'),
+    'lenses twice': (
+        stand_twice, {}, 'warning', 'duplicates', '6 lenses lie within 1 arcsec of another'),
+    'miscalibrated': (
+        change('p_resnet', lambda table: table['p_resnet']**3), {}, 'warning', 'calibration',
+        "p_resnet is miscalibrated at the sample's prevalence: slope"),
 }
 
 

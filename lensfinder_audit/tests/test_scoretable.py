@@ -25,13 +25,15 @@ def test_usual_names_are_found():
 
 @pytest.mark.parametrize('name, is_score', [
     ('score', True), ('p_resnet', True), ('our_p_meta', True), ('resnet_logit', True),
-    ('Probability', True), ('prob_cnn', True), ('psfsize_r', False), ('p', False), ('mag_r', False)])
+    ('Probability', True), ('prob_cnn', True), ('psfsize_r', False),
+    ('p', False), ('mag_r', False)])
 def test_score_columns_are_found_by_their_names(name, is_score):
     assert (name in guess_finders(Table({name: [0.5]}))) == is_score
 
 
 def test_columns_of_text_or_of_other_roles_are_no_scores():
-    assert guess_finders(Table({'score': ['a'], 'p_x': [[1, 2]], 'rank': [1]}), roles=['rank']) == {}
+    table = Table({'score': ['a'], 'p_x': [[1, 2]], 'rank': [1]})
+    assert guess_finders(table, roles=['rank']) == {}
 
 
 @pytest.mark.parametrize('score, name, kind', [
@@ -50,7 +52,8 @@ def test_labels_of_any_kind_are_read(values):
 
 
 @pytest.mark.parametrize('values, message', [
-    (['lens', 'maybe'], "1 of 2 labels are neither lens nor non-lens, the first is row 1 with 'maybe'"),
+    (['lens', 'maybe'], "1 of 2 labels are neither lens nor non-lens, the first is row 1 with "
+                        "'maybe'"),
     ([1, 2], "row 1 with '2'; use 1 and 0"), ([1., np.nan], 'row 1 with'),
     (MaskedColumn([True, True], mask=[False, True]), 'row 1 with')])
 def test_other_labels_are_refused(values, message):
@@ -89,14 +92,18 @@ def test_finder_may_be_masked_nowhere_and_infinite_as_a_logit():
 
 
 @pytest.mark.parametrize('columns, rest, message', [
-    ({'name': ['a', 'b', 'a']}, {}, r"column 'name': 1 ids occur more than once, .* 'a' \(2 times\)"),
+    ({'name': ['a', 'b', 'a']}, {}, r"column 'name': 1 ids occur more than once, .* 'a' \(2 "
+                                    r"times\)"),
     ({'name': ['a', ' ', 'c']}, {}, 'ids are empty, the first is row 1'),
     ({'is_lens': None}, {}, 'no label column; name it with --label'),
     ({'p_resnet': None}, {}, 'no column that looks like a score'),
-    ({'p_resnet': [0.1, np.nan, 0.3]}, {}, '1 of 3 values are not a number.*row 1, id b, value nan'),
+    ({'p_resnet': [0.1, np.nan, 0.3]}, {}, '1 of 3 values are not a number.*row 1, id b, value '
+                                           'nan'),
     ({'p_resnet': [0.1, 1.5, 0.3]}, {}, r'1 of 3 values are outside \[0, 1\].*row 1, id b'),
-    ({'p_resnet': ['x', 'y', 'z']}, {'finders': {'f': 'p_resnet'}}, "must hold numbers; it holds text"),
-    ({'p_resnet': np.ones((3, 2))}, {'finders': {'f': 'p_resnet'}}, r'holds arrays of shape \(2,\)'),
+    ({'p_resnet': ['x', 'y', 'z']}, {'finders': {'f': 'p_resnet'}}, "must hold numbers; it holds "
+                                                                    "text"),
+    ({'p_resnet': np.ones((3, 2))}, {'finders': {'f': 'p_resnet'}}, r'holds arrays of shape '
+                                                                    r'\(2,\)'),
     ({'weight': [1, -1, 1]}, {}, 'weight: 1 of 3 values are negative or not finite'),
     ({'weight': [1., 0, 1]}, {}, 'all 1 negatives have weight 0'),
     ({'weight': ['a', 'b', 'c']}, {}, 'weight must hold numbers'),
@@ -118,7 +125,8 @@ def test_table_without_rows_is_refused():
 def test_splits_become_words():
     assert training_words(['Train', ' val', 'test', '1', 'no', '', 'unknown']).tolist() == [
         'yes', 'no', 'no', 'yes', 'no', 'unknown', 'unknown']
-    with pytest.raises(TableError, match="the first is row 1 with 'dev'; known splits are train, val"):
+    with pytest.raises(TableError, match="the first is row 1 with 'dev'; known splits are train, "
+                                         "val"):
         training_words(['train', 'dev'])
 
 
@@ -154,5 +162,6 @@ def test_units_that_cannot_be_converted_are_named():
 def test_object_in_both_tables_is_named():
     lenses, negatives = halves()
     negatives['object_id'] = ['x', 'b', 'z']
-    with pytest.raises(TableError, match="1 ids are among the lenses and among the negatives.* 'b'"):
+    with pytest.raises(TableError, match="1 ids are among the lenses and among the negatives.* "
+                                         "'b'"):
         join_negatives(lenses, negatives)

@@ -38,7 +38,8 @@ def without(name):
 
 TABLES = {
     'repeated id': (with_value('object_id', 3, 'obj-1'),
-                    r"column 'object_id': 1 ids occur more than once, the first is 'obj-1' \(2 times"),
+                    r"column 'object_id': 1 ids occur more than once, the first is 'obj-1' \(2 "
+                    r"times"),
     'empty id': (with_value('object_id', 3, ''), '1 of 600 ids are empty, the first is row 3'),
     'masked id': (with_column('object_id', MaskedColumn(ROW, mask=ROW == 3)),
                   '1 of 600 ids are empty, the first is row 3'),
@@ -54,12 +55,14 @@ TABLES = {
     'array label': (with_column('label', np.zeros((N, 3))),
                     r"'label' holds arrays of shape \(3,\), not one value for each row"),
     'label maybe': (with_value('label', 3, 'maybe'),
-                    "1 of 600 labels are neither lens nor non-lens, the first is row 3 with 'maybe'"),
+                    "1 of 600 labels are neither lens nor non-lens, the first is row 3 with "
+                    "'maybe'"),
     'label 2': (with_value('label', 3, 2), "row 3 with '2.0'; use 1 and 0"),
     'label missing': (with_value('label', 3, np.nan), 'the first is row 3 with'),
     'no rows': (small_table()[:0], 'has no rows'),
     'negative weight': (with_column('weight', np.where(ROW == 4, -1., 1.)),
-                        r'weight: 1 of 600 values are negative or not finite \(first: row 4, value -1'),
+                        r'weight: 1 of 600 values are negative or not finite \(first: row 4, value '
+                        r'-1'),
     'missing weight': (with_column('weight', MaskedColumn(np.ones(N), mask=ROW == 4)),
                        r'negative or not finite \(first: row 4, value nan\)'),
     'text weight': (with_column('weight', np.full(N, 'many')),
@@ -67,7 +70,8 @@ TABLES = {
     'zero weights': (with_column('weight', np.zeros(N)), 'lenses have weight 0'),
     'weightless negatives': (with_column('weight', small_table()['label'] * 1.),
                              r'all \d+ negatives have weight 0'),
-    'dec in mag': (with_column('dec', ROW / N * u.mag), "column 'dec' must be an angle; its unit is mag"),
+    'dec in mag': (with_column('dec', ROW / N * u.mag), "column 'dec' must be an angle; its unit "
+                                                        "is mag"),
     'ra in words': (with_column('ra', np.full(N, '12:00:00')),
                     "column 'ra' must hold degrees; it holds text, such as '12:00:00'"),
     'dec off the sky': (with_value('dec', 7, 95), 'not on the sky, the first is row 7 .* dec 95'),
@@ -101,8 +105,8 @@ OPTIONS = {
     ('--by', 'nobs_z', '--bins', 'nobs_z=1,1,2'): 'needs two or more increasing edges',
     ('--by', 'nobs_z', '--bins', 'nobs_z=quantil'): "Did you mean 'quantile'?",
     ('--by', 'nobs_z', '--bins', 'nobs_z=a,b'): 'holds numbers, so its bins are edges',
-    ('--by', 'type', '--bins', 'type=1,2'): "none of the classes ['1', '2'] occurs; the column holds "
-                                            "['DEV', 'SER']",
+    ('--by', 'type', '--bins', 'type=1,2'): "none of the classes ['1', '2'] occurs; the column "
+                                            "holds ['DEV', 'SER']",
     ('--by', 'brick', '--bins', 'brick=published'): "axis 'brick' has no published bins",
     ('--by', 'nobs_z', '--bins', 'nobs_s=1,2'): "which is no axis; axes are ['nobs_z']",
     ('--bins', 'nobs_z'): "--bins 'nobs_z': write it as NAME=VALUE",
@@ -170,7 +174,7 @@ def test_column_is_refused_as_an_axis(tmp_path, column, message):
 def test_axis_of_words_may_not_have_the_name_of_a_result(tmp_path):
     write_whole(with_column('state', np.full(N, 'a')), tmp_path / 'scores.ecsv')
     assert "results have a column 'state'" in refusal(
-        tmp_path, 'audit', tmp_path / 'scores.ecsv', '-o', tmp_path / 'out', *QUICK, '--by', 'state')
+        tmp_path, 'audit', tmp_path / 'scores.ecsv', '-o', tmp_path / 'out', '--by', 'state')
 
 
 def test_fpr_without_negatives_is_refused(tmp_path):
@@ -229,7 +233,8 @@ def test_wrong_columns_of_the_negatives_are_refused(tmp_path, option, message):
     write_whole(table[table['label'] == 1], tmp_path / 'lenses.ecsv')
     write_whole(table[table['label'] == 0], tmp_path / 'negatives.ecsv')
     said = refusal(tmp_path, 'audit', tmp_path / 'lenses.ecsv', '--negatives',
-                   tmp_path / 'negatives.ecsv', '--negatives-column', option, '-o', tmp_path / 'out')
+                   tmp_path / 'negatives.ecsv', '--negatives-column', option,
+                   '-o', tmp_path / 'out')
     assert message in said
 
 

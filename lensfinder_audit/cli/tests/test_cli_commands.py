@@ -17,8 +17,10 @@ def test_validate_says_what_can_be_audited(scores):
     done = run('validate', scores)
     assert done.exit_code == 0, done.stderr
     assert '600 rows, 12 columns' in done.stdout
-    assert 'score of p_resnet' in done.stdout and 'scores are taken to be: probability' in done.stdout
-    lines = [line.split(maxsplit=1) for line in done.stdout.partition('Can be audited')[2].split('\n')]
+    assert 'score of p_resnet' in done.stdout
+    assert 'scores are taken to be: probability' in done.stdout
+    answers = done.stdout.partition('Can be audited')[2]
+    lines = [line.split(maxsplit=1) for line in answers.split('\n')]
     assert {words[0] for words in lines if words} == {'yes'}
 
 
@@ -60,7 +62,8 @@ def test_starting_configuration_remembers_the_negatives(tmp_path):
 
 def test_validate_refuses(scores, tmp_path):
     (tmp_path / 'audit.yaml').write_text('mine')
-    assert 'is there already' in refusal_of(tmp_path, 'validate', scores, '-o', tmp_path / 'audit.yaml')
+    said = refusal_of(tmp_path, 'validate', scores, '-o', tmp_path / 'audit.yaml')
+    assert 'is there already' in said
     assert 'there is no such file' in refusal(tmp_path, 'validate', tmp_path / 'no.csv')
 
 
@@ -111,7 +114,8 @@ def test_plugin_is_checked():
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (('show', 'raw_robst'), "Did you mean 'raw_robust'?"), (('check', 'nothing'), 'no plugin is named'),
+    (('show', 'raw_robst'), "Did you mean 'raw_robust'?"), (('check', 'nothing'), 'no plugin is '
+                                                                                  'named'),
     (('list', '--kind', 'normalisers'), "Did you mean 'normalizers'?"),
     (('show', 'asinh', '--kind', 'surveys'), 'asinh')])
 def test_unknown_plugin_is_named(tmp_path, arguments, message):

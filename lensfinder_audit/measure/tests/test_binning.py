@@ -83,7 +83,8 @@ def test_cells_of_two_axes(rows):
     ([1.], {'bins': ['quantil']}, "edges or one of .* Did you mean 'quantile'"),
     ([1.], {'bins': 'quantil'}, "there are no bins 'quantil'.* Did you mean 'quantile'"),
     ([1.], {'bins': 'published'}, 'has no published bins; give its edges'),
-    (['a', 'b'], {'bins': ['c']}, r"none of the classes \['c'\] occurs; the column holds \['a', 'b'\]"),
+    (['a', 'b'], {'bins': ['c']}, r"none of the classes \['c'\] occurs; the column holds \['a', "
+                                  r"'b'\]"),
     (['', ''], {}, 'every one of the 2 rows is empty'),
     ([str(i) for i in range(201)], {}, 'has 201 classes, more than 200; name those that matter'),
     ([1.], {'bins': [0, 1], 'possible': [3]}, 'a range of two rising numbers, such as 3,inf'),

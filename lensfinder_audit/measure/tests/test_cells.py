@@ -14,8 +14,9 @@ from lensfinder_audit.measure.cells import Design, Grid, fraction_table
 NOBS = Axis('nobs', edges=(1, 3, 6, np.inf), possible=(3, np.inf))
 TYPE = Axis('type', classes=('SER', 'DEV', 'REX'))
 ROWS = st.lists(st.tuples(st.booleans(), st.sampled_from([np.nan, 0, 2, 4, 8]),
-                          st.sampled_from(['', 'SER', 'DEV', 'DUP']), st.sampled_from(['A', 'B', '']),
-                          st.sampled_from([0, 1, 7.5]), st.integers(0, 4)), min_size=1, max_size=40)
+                          st.sampled_from(['', 'SER', 'DEV', 'DUP']),
+                          st.sampled_from(['A', 'B', '']), st.sampled_from([0, 1, 7.5]),
+                          st.integers(0, 4)), min_size=1, max_size=40)
 
 
 def make(rows):
@@ -119,8 +120,8 @@ def test_cell_of_weights_of_0_carries_no_number():
 
 def test_rows_left_out_lie_in_no_cell():
     table = QTable({'type': ['SER'] * 10 + ['DEV'] * 10})
-    found = fraction_table(table, np.ones(20, bool), Grid(table, by='type', rows=np.arange(20) < 12),
-                           Design(n_resamples=20))
+    grid = Grid(table, by='type', rows=np.arange(20) < 12)
+    found = fraction_table(table, np.ones(20, bool), grid, Design(n_resamples=20))
     assert found['n'].tolist() == [2, 10]
 
 

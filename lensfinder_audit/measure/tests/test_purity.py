@@ -74,5 +74,6 @@ def test_prevalence_must_be_a_fraction(prevalence):
 def test_one_class_is_not_enough():
     table = sample(1, 2, 1, 2)
     table['label'] = True
-    with pytest.raises(MeasurementError, match='needs lenses and negatives; 4 of 4 rows are lenses'):
+    with pytest.raises(MeasurementError, match='needs lenses and negatives; 4 of 4 rows are '
+                                               'lenses'):
         purity_table(table, threshold=0.5, prevalence=0.1)

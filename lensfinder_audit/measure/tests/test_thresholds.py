@@ -135,7 +135,8 @@ def test_operating_point_is_refused(given_, message):
 @pytest.mark.parametrize('label, point, rest, message', [
     ([1, 1], {'fpr': 0.1}, {}, 'a false-positive rate needs negatives'),
     ([1, 0], {'budget': 3}, {}, 'a budget of 3 exceeds the 2 objects searched'),
-    ([1, 1], {'top_percent': 1}, {'prevalence': 0.1}, 'needs lenses and non-lenses; it is 0.1 for 2'),
+    ([1, 1], {'top_percent': 1}, {'prevalence': 0.1}, 'needs lenses and non-lenses; it is 0.1 for '
+                                                      '2'),
     ([1, 0], {'top_percent': 1}, {'prevalence': 1}, 'a prevalence between 0 and 1')])
 def test_threshold_is_refused(label, point, rest, message):
     with pytest.raises(MeasurementError, match=message):
