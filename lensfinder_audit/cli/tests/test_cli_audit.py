@@ -290,12 +290,13 @@ def test_folder_that_is_no_audit_is_never_replaced(tmp_path):
         tmp_path, 'audit', tmp_path / 'scores.csv', '-o', tmp_path / 'thesis', '--overwrite')
 
 
-@pytest.mark.skipif(hasattr(os, 'geteuid') and os.geteuid() == 0, reason='root may write anywhere')
-def test_folder_without_permission_is_refused(tmp_path):
+def test_folder_without_permission_is_refused(tmp_path, monkeypatch):
+    def refuse(*_, **__):  # as for a user who is not root
+        raise PermissionError(13, os.strerror(13))
     write_whole(small_table(), tmp_path / 'scores.csv')
-    (tmp_path / 'locked').mkdir(mode=0o500)
-    assert 'cannot be written: Permission denied' in refusal(
-        tmp_path, 'audit', tmp_path / 'scores.csv', '-o', tmp_path / 'locked' / 'out', *QUICK)
+    monkeypatch.setattr('lensfinder_audit.files.tempfile.TemporaryDirectory', refuse)
+    said = refusal(tmp_path, 'audit', tmp_path / 'scores.csv', '-o', tmp_path / 'out', *QUICK)
+    assert 'out: cannot be written: Permission denied' in said
 
 
 def test_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
