@@ -119,7 +119,7 @@ def audit(scores, *, negatives=None, conditions=(), progress=None, **options):
     >>> print(result.tables['completeness']['tier', 'discovery', 'n'][0])
     tier  discovery   n
     ---- ----------- ---
-       A independent 235
+       A independent 239
     """
     options = AuditOptions.of(**options)
     tables, inputs = _read_inputs(scores, negatives, conditions)
