@@ -165,6 +165,7 @@ def build_sample(tables, options, *, names=None):
     """
     sample, finders = _labelled(tables, options, names or {})
     notes = {'two_files': bool(tables['negatives']),
+             'n_left_out': sample.meta.pop('n_left_out', 0),
              'group': _roles(tables['scores'][0], options).get('group')}
     kinds = {name: options.score_kind or guess_score_kind(sample[name], name) for name in finders}
     for name, kind in kinds.items():
@@ -356,7 +357,8 @@ def _summary(sample, kinds, notes, tables, inputs, options):
             'weight': 'weight' if 'weight' in sample.colnames else None,
             'stratum': 'stratum' if 'stratum' in sample.colnames else None,
             'inputs': files, 'command': '', 'simulated': simulated, 'example': example,
-            'two_files': notes['two_files'], 'n_excluded': notes.get('n_excluded', 0),
+            'two_files': notes['two_files'], 'n_left_out': notes['n_left_out'],
+            'n_excluded': notes.get('n_excluded', 0),
             'package_version': lensfinder_audit.__version__,
             'options': nested_options(options)}
 

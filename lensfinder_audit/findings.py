@@ -258,6 +258,11 @@ def _classes(case):
                       'lenses and negatives come from two tables; any difference in how '
                       'they were selected is inside every ranking and calibration number',
                       'sample', 'Check that both passed the same cuts.')
+    if case.summary['n_left_out']:
+        yield Finding('note', 'classes',
+                      f'{case.summary["n_left_out"]} rows were left out: lenses in the table of '
+                      'negatives, or non-lenses in the table of lenses', 'sample',
+                      'Give them in the other table if they are to count.')
 
 
 def _conditions(case):

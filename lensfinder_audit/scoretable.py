@@ -217,13 +217,15 @@ def join_negatives(positives, negatives):
     Returns
     -------
     sample : `~astropy.table.QTable`
-        Missing conditions are NaN or empty; a missing weight is 1.
+        Missing conditions are NaN or empty; a missing weight is 1. The number of
+        rows left out is ``n_left_out`` in its ``meta``.
 
     Raises
     ------
     TableError
         If one object is in both.
     """
+    left_out = int((~positives['label']).sum() + negatives['label'].sum())
     positives, negatives = positives[positives['label']], negatives[~negatives['label']]
     shared = np.intersect1d(positives['object_id'], negatives['object_id'])
     if len(shared):
@@ -232,6 +234,7 @@ def join_negatives(positives, negatives):
     sample = stack_alike([positives, negatives])
     for name in sample.colnames:
         _fill(sample, name)
+    sample.meta['n_left_out'] = left_out
     return sample
 
 

@@ -207,3 +207,12 @@ def test_published_report_says_agreement(published, tmp_path):
     published.write(tmp_path / 'out', figures=False)
     text = (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8')
     assert 'agreement with an earlier finder' in text.lower()
+
+
+def test_rows_of_the_other_class_are_left_out_with_a_note():
+    table = QTable({'label': np.arange(400) < 200, 'score': np.linspace(1, 0, 400)})
+    result = audit(table, negatives=QTable({'object_id': np.char.add('n', np.arange(50).astype(str)),
+                                            'label': np.arange(50) < 5,
+                                            'score': np.linspace(0, 1, 50)}), n_resamples=200)
+    assert result.summary['n_left_out'] == 205
+    assert any('205 rows were left out' in text for text in result.findings['finding'])
