@@ -282,7 +282,8 @@ class PSF(ABC):
         Returns
         -------
         kernels : (n, band, ky, kx) `~numpy.ndarray`
-            Odd sizes, centred, each summing to 1.
+            The image of a star, with the response of the pixel in it; odd
+            sizes, centred, each summing to 1.
         """
 
     @abstractmethod

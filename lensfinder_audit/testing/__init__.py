@@ -10,10 +10,11 @@ check and returns a list. A plugin's test is one line::
     def test_conforms():
         check_normalizer(MyNormalizer())
 """
+from lensfinder_audit.psf import GaussianPSF
 from lensfinder_audit.testing._classifiers import check_classifier
 from lensfinder_audit.testing._core import CheckResult, check_plugin
 from lensfinder_audit.testing._engines import check_engine
-from lensfinder_audit.testing._examples import GaussianPSF, example_flux, example_hosts
+from lensfinder_audit.testing._examples import example_flux, example_hosts
 from lensfinder_audit.testing._normalizers import check_normalizer
 from lensfinder_audit.testing._simulators import check_simulator
 from lensfinder_audit.testing._sources import check_source

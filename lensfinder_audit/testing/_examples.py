@@ -1,79 +1,10 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
-"""What plugins are tried on: made-up stamps, hosts and a point spread function."""
+"""What plugins are tried on: made-up stamps and hosts."""
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from lensfinder_audit.exceptions import ConfigError
-from lensfinder_audit.interfaces import PSF
-
-__all__ = ['GaussianPSF', 'example_flux', 'example_hosts']
-
-_SIGMA_PER_FWHM = 1 / np.sqrt(8 * np.log(2))
-
-
-class GaussianPSF(PSF):
-    """
-    A round Gaussian point spread function, sampled at pixel centers.
-
-    Parameters
-    ----------
-    fwhm : (n, band) `~astropy.units.Quantity`
-        Full width at half maximum as an angle.
-    widest : `~astropy.units.Quantity`, optional
-        Width that the size of the kernels follows, so that rows taken from a
-        set keep the size that they have in it. The largest by default.
-
-    Raises
-    ------
-    ConfigError
-        If the widths are not a table of positive angles.
-
-    Examples
-    --------
-    >>> from astropy import units as u
-    >>> from lensfinder_audit.testing import GaussianPSF
-    >>> GaussianPSF([[1.3, 1.2, 1.1]] * u.arcsec).kernels(0.262 * u.arcsec).shape
-    (1, 3, 19, 19)
-    """
-
-    def __init__(self, fwhm, *, widest=None):
-        fwhm = u.Quantity(fwhm, u.arcsec)
-        if fwhm.ndim != 2 or not (fwhm > 0).all():
-            raise ConfigError('fwhm is a table (n, band) of positive angles, not of shape '
-                              f'{fwhm.shape}')
-        self._fwhm = fwhm
-        self._widest = fwhm.max(initial=0 * u.arcsec) if widest is None else widest
-
-    @property
-    def fwhm(self):
-        """(n, band) `~astropy.units.Quantity`, full width at half maximum as angle."""
-        return self._fwhm
-
-    def kernels(self, pixel_scale):
-        """
-        Return pixel kernels.
-
-        Parameters
-        ----------
-        pixel_scale : `~astropy.units.Quantity`
-            Angle per pixel.
-
-        Returns
-        -------
-        kernels : (n, band, ky, kx) `~numpy.ndarray`
-            Reaching to four standard deviations of the widest; each sums to 1.
-        """
-        sigma = (self.fwhm * _SIGMA_PER_FWHM / pixel_scale).to_value('')[..., None]
-        reach = int(np.ceil((4 * self._widest * _SIGMA_PER_FWHM / pixel_scale).to_value('')))
-        offset = np.arange(-reach, reach + 1)
-        profile = np.exp(-0.5 * (offset / sigma) ** 2)
-        profile /= profile.sum(axis=-1, keepdims=True)
-        return profile[..., :, None] * profile[..., None, :]
-
-    def __getitem__(self, rows):
-        """Return the PSF of some rows, or of ``[rows, bands]``."""
-        return GaussianPSF(self._fwhm[rows], widest=self._widest)
+__all__ = ['example_flux', 'example_hosts']
 
 
 def example_flux(n=6, *, bands=3, shape=(101, 101), seed=0):

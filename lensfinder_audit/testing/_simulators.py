@@ -8,10 +8,11 @@ from astropy.table import QTable
 
 from lensfinder_audit.exceptions import ConformanceError
 from lensfinder_audit.interfaces import InjectionSimulator
+from lensfinder_audit.psf import GaussianPSF
 from lensfinder_audit.survey import PIXEL_SCALE
 from lensfinder_audit.testing import _core
 from lensfinder_audit.testing._draws import DRAW_CHECKS, changed_columns, plain
-from lensfinder_audit.testing._examples import GaussianPSF, example_hosts
+from lensfinder_audit.testing._examples import example_hosts
 
 __all__ = ['check_simulator', 'SimulatorCase']
 
