@@ -1,0 +1,198 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Systems follow their priors and seeds; images hold their flux."""
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import QTable
+from numpy.testing import assert_allclose
+from scipy.stats import kstest
+
+from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.lensing import SieShear
+from lensfinder_audit.plugins import load_plugin
+from lensfinder_audit.psf import GaussianPSF, MoffatPSF, psf_from_table
+from lensfinder_audit.simulators import sie_sersic
+from lensfinder_audit.simulators.sie_sersic import SieSersic
+from lensfinder_audit.testing import check_simulator, example_hosts
+
+SCALE = 0.262 * u.arcsec
+STAMP = {'shape': (101, 101), 'pixel_scale': SCALE}
+
+
+@pytest.fixture(scope='module')
+def many():
+    """Draws without the magnification, which takes its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sie_sersic, 'magnification', lambda lens, source: 5.0)
+        return SieSersic().draw(QTable({'z': np.zeros(2000)}), seeds=np.arange(2000))
+
+
+def systems_and_psf(n=4, **options):
+    hosts = example_hosts(n)
+    return SieSersic(**options).draw(hosts, seeds=np.arange(n)), psf_from_table(hosts, 'grz')
+
+
+def test_conforms():
+    check_simulator(SieSersic())
+
+
+def test_conforms_on_other_pixels():
+    check_simulator(SieSersic(subpixels=5), shape=(131, 151), pixel_scale=0.25 * u.arcsec)
+
+
+def test_is_registered():
+    assert load_plugin('simulators', 'sie_sersic') is SieSersic
+
+
+@pytest.mark.parametrize(('name', 'low', 'high'), [
+    ('theta_e', 0.5, 3.0), ('lens_q', 0.5, 1), ('source_re', 0.15, 0.5), ('source_n', 0.5, 2),
+    ('source_q', 0.3, 1), ('lens_phi', 0, 180), ('source_phi', 0, 180)])
+def test_uniform_priors(many, name, low, high):
+    values = np.asarray(getattr(many[name], 'value', many[name]))
+    assert kstest(values, 'uniform', args=(low, high - low)).pvalue > 1e-3
+
+
+def test_sources_are_uniform_in_area_about_the_axis(many):
+    x, y = many['source_x'] - many['lens_x'], many['source_y'] - many['lens_y']
+    beta = (np.hypot(x, y) / many['theta_e']).to_value('')
+    assert kstest(beta ** 2, 'uniform', args=(0.01, 0.15)).pvalue > 1e-3
+    angle = np.arctan2(y, x).value
+    assert kstest(angle, 'uniform', args=(-np.pi, 2 * np.pi)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(('name', 'deviation'), [('shear_1', 0.05), ('shear_2', 0.05),
+                                                 ('lens_x', 0.05), ('lens_y', 0.05)])
+def test_normal_priors(many, name, deviation):
+    values = np.asarray(getattr(many[name], 'value', many[name]))
+    assert kstest(values, 'norm', args=(0, deviation)).pvalue > 1e-3
+
+
+def test_magnitudes_and_colors(many):
+    g, r, z = (many[f'source_mag_{band}'].value for band in 'grz')
+    assert kstest(r, 'uniform', args=(23, 3)).pvalue > 1e-3
+    assert kstest(g - r, 'norm', args=(1.15, 0.3)).pvalue > 1e-3
+    assert kstest(r - z, 'norm', args=(0.85, 0.2)).pvalue > 1e-3
+    assert_allclose(many['source_flux_g'].to_value(u.nmgy), 10 ** (0.4 * (22.5 - g)))
+    assert_allclose(g - many['lensed_mag_g'].value, 2.5 * np.log10(5))
+
+
+def test_columns_have_units_and_descriptions():
+    systems, _ = systems_and_psf()
+    assert all(systems[name].info.description for name in systems.colnames)
+    assert systems['theta_e'].unit == u.arcsec and systems['lens_phi'].unit == u.deg
+    assert systems['source_mag_r'].unit == u.ABmag
+
+
+def test_systems_survive_a_file(tmp_path):
+    systems, psf = systems_and_psf()
+    systems.write(tmp_path / 'systems.ecsv')
+    back = QTable.read(tmp_path / 'systems.ecsv')
+    images = SieSersic().render(systems, bands='grz', psf=psf, **STAMP)
+    assert (SieSersic().render(back, bands='grz', psf=psf, **STAMP) == images).all()
+
+
+def test_a_grid_in_theta_e_keeps_the_rest():
+    one, two = (SieSersic(theta_e=value * u.arcsec).draw(example_hosts(5), seeds=np.arange(5))
+                for value in (1.0, 2.0))
+    for name in ('lens_q', 'source_n', 'source_mag_g', 'shear_1'):
+        assert (one[name] == two[name]).all()
+    assert (two['theta_e'] == 2 * u.arcsec).all()
+    assert_allclose((two['source_x'] - two['lens_x']).value,
+                    2 * (one['source_x'] - one['lens_x']).value)
+
+
+def test_image_flux_is_magnification_times_source_flux():
+    systems, psf = systems_and_psf(8, theta_e=(0.5, 2.0) * u.arcsec)
+    images = SieSersic().render(systems, bands='grz', psf=psf, shape=(201, 201), pixel_scale=SCALE)
+    for band, name in enumerate('grz'):
+        expected = systems['magnification'] * systems[f'source_flux_{name}'].value
+        assert_allclose(images[:, band].sum(axis=(1, 2)), expected, rtol=2e-3)
+        assert_allclose(22.5 - 2.5 * np.log10(expected), systems[f'lensed_mag_{name}'].value)
+
+
+def test_image_of_an_unlensed_gaussian_has_the_width_of_source_and_psf():
+    systems, _ = systems_and_psf(1)
+    systems['theta_e'] = 1e-6 * u.arcsec
+    for name in ('source_x', 'source_y', 'lens_x', 'lens_y'):
+        systems[name] = 0 * u.arcsec
+    for name, value in {'shear_1': 0.0, 'shear_2': 0.0, 'source_n': 0.5, 'source_q': 1.0}.items():
+        systems[name] = value
+    systems['source_re'] = 0.4 * u.arcsec
+    psf = GaussianPSF([[1.2]] * u.arcsec)
+    image = SieSersic().render(systems, bands='r', psf=psf, **STAMP)[0, 0].astype(float)
+    sigma = np.hypot(0.4 / np.sqrt(2 * np.log(2)), 1.2 / np.sqrt(8 * np.log(2))) / 0.262
+    peak = systems['source_flux_r'][0].value / (2 * np.pi * sigma ** 2)
+    assert image[50, 50] == pytest.approx(peak, rel=1e-3)
+    assert image[50, 55] == pytest.approx(peak * np.exp(-0.5 * (5 / sigma) ** 2), rel=2e-3)
+
+
+@pytest.mark.parametrize('phi', [0, 40, 130])
+def test_arcs_lie_where_the_position_angles_say(phi):
+    """The images of a source on the axis lie across the major axis of the lens, the larger ones."""
+    systems, _ = systems_and_psf(1, theta_e=2 * u.arcsec)
+    for name in ('source_x', 'source_y', 'lens_x', 'lens_y'):
+        systems[name] = 0 * u.arcsec
+    systems['shear_1'] = systems['shear_2'] = 0.0
+    systems['lens_q'], systems['lens_phi'] = 0.6, phi * u.deg
+    image = SieSersic().render(systems, bands='r', psf=GaussianPSF([[0.7]] * u.arcsec), **STAMP)
+    y, x = np.indices((101, 101)) - 50
+    along = x * np.cos(np.radians(phi)) + y * np.sin(np.radians(phi))
+    across = y * np.cos(np.radians(phi)) - x * np.sin(np.radians(phi))
+    lens = SieShear(2.0, q=0.6)
+    far, near = (np.sqrt((image[0, 0] * part ** 2).sum() / image.sum()) * 0.262
+                 for part in (along, across))
+    place = [abs(float(lens.deflection(*axis)[i])) for i, axis in enumerate(((1, 0), (0, 1)))]
+    assert (far > near) == (place[0] > place[1])
+
+
+def test_no_systems_give_no_images():
+    systems, psf = systems_and_psf()
+    assert SieSersic().render(systems[:0], bands='grz', psf=psf[:0], **STAMP).shape == (
+        0, 3, 101, 101)
+
+
+def test_parameters_are_told():
+    assert SieSersic(shear=0.1).parameters()['shear'] == 0.1
+
+
+@pytest.mark.parametrize(('options', 'said'), [
+    ({'lens_q': (0.5, 1.5)}, r'lens_q is drawn between two ends, .* within \(0, 1\]'),
+    ({'source_q': (0, 1)}, r'source_q is drawn between'),
+    ({'theta_e': (3, 1) * u.arcsec}, 'theta_e is drawn between two ends, least first'),
+    ({'theta_e': 0 * u.arcsec}, 'theta_e is drawn between'),
+    ({'theta_e': (1, 2, 3) * u.arcsec}, 'theta_e is one angle or two'),
+    ({'source_n': (0.1, 2)}, 'source_n is drawn between')])
+def test_impossible_priors_are_refused(options, said):
+    with pytest.raises(ConfigError, match=said):
+        SieSersic(**options)
+
+
+def test_a_ring_beyond_the_stamp_is_named():
+    systems, psf = systems_and_psf()
+    systems['theta_e'][1] = 40 * u.arcsec
+    with pytest.raises(TableError, match='row 1 has theta_e = 40 arcsec, .* outside the stamp'):
+        SieSersic().render(systems, bands='grz', psf=psf, **STAMP)
+
+
+def test_impossible_systems_are_refused():
+    for name, value, said in (('lens_q', 1.3, 'axis ratio of the lens'),
+                              ('theta_e', -1 * u.arcsec, 'theta_e is a positive angle')):
+        systems, psf = systems_and_psf()
+        systems[name][2] = value
+        with pytest.raises(ConfigError, match=said):
+            SieSersic().render(systems, bands='grz', psf=psf, **STAMP)
+
+
+def test_missing_columns_and_seeds_are_named():
+    systems, psf = systems_and_psf()
+    with pytest.raises(TableError, match="no column 'source_flux_i'"):
+        SieSersic().render(systems, bands='gri', psf=psf, **STAMP)
+    with pytest.raises(TableError, match='one seed per host; there are 6 hosts and seeds'):
+        SieSersic().draw(example_hosts(6), seeds=[1])
+
+
+def test_a_psf_that_is_wider_than_the_stamp_is_named():
+    systems, _ = systems_and_psf()
+    psf = MoffatPSF(np.full((4, 1), 30.0) * u.arcsec)
+    with pytest.raises(TableError, match='FWHM of 30 arcsec, and the stamp is 26.5 arcsec wide'):
+        SieSersic().render(systems, bands='r', psf=psf, **STAMP)
