@@ -311,8 +311,9 @@ def _set_groups(sample, options):
     if options.group and options.group.startswith('healpix:'):
         sample['group'] = _healpix(sample, options.group)
     if 'group' in sample.colnames:
-        words = np.asarray(sample['group']).astype(str)
-        alone = (words == '') | (words == 'nan')
+        words = np.asarray(sample['group'])
+        words = words if words.dtype.kind in 'iu' else words.astype(str)
+        alone = (words == '') | (words == 'nan') if words.dtype.kind == 'U' else False
         number, levels = codes(words)
         sample['group'] = np.where(alone, len(levels) + np.arange(len(words)), number)
     if 'stratum' in sample.colnames:

@@ -70,7 +70,7 @@ def _word_codes(values):
     """Hash the words first, so that only the distinct ones are sorted."""
     import pyarrow as pa
 
-    found = pa.array(values).dictionary_encode()
+    found = pa.array(values, type=pa.large_string()).dictionary_encode()
     levels = np.array(found.dictionary.to_pylist(), dtype=values.dtype)
     order = np.argsort(levels)
     rank = np.empty(len(order), dtype=np.int64)
