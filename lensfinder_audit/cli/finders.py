@@ -1,0 +1,38 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Finders as commands name them."""
+from pathlib import Path
+
+from lensfinder_audit.cli.options import read_pairs
+from lensfinder_audit.exceptions import ConfigError, InputFileError
+
+__all__ = ['load_finder', 'read_arguments']
+
+
+def read_arguments(options, flag='--option'):
+    """Read ``NAME=VALUE`` options; values are read as YAML."""
+    import yaml
+
+    try:
+        return {name: yaml.safe_load(value) for name, value in read_pairs(options, flag).items()}
+    except yaml.YAMLError as error:
+        raise ConfigError(f'{flag}: {" ".join(str(error).split())}') from error
+
+
+def load_finder(model, checkpoint, arguments, batch_size):
+    """Load a finder from an ONNX file, or from a classifier plugin and its checkpoint."""
+    from lensfinder_audit.plugins import load_plugin
+
+    if model.lower().endswith('.onnx') or Path(model).is_file():
+        if not model.lower().endswith('.onnx'):
+            raise InputFileError(f'{model}: is no ONNX file by its suffix; export the network as '
+                                 '.onnx, or name a classifier plugin and give it the file with '
+                                 '--checkpoint')
+        cls, checkpoint = load_plugin('classifiers', 'onnx'), model
+        arguments = {'batch_size': batch_size, **arguments}
+    else:
+        cls = load_plugin('classifiers', model)
+    try:
+        return cls.from_checkpoint(checkpoint, **arguments) if checkpoint else cls(**arguments)
+    except (TypeError, NotImplementedError) as error:
+        raise ConfigError(f'the classifier {model!r} cannot be made with the options '
+                          f'{sorted(arguments)}: {error}') from error
