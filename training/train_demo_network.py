@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """
-Train the network that ``lensfinder-audit demo`` audits.
+Train a small network on the mock survey, to have a finder to audit.
 
     pip install 'lensfinder_audit[torch]' onnx onnxscript
     python training/train_demo_network.py sample WORK      # renders the mock survey
