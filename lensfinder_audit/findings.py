@@ -11,6 +11,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
+from lensfinder_audit.measure.intervals import binomial_interval
 from lensfinder_audit.tables import SCHEMAS, schema_meta
 
 __all__ = ['Finding', 'Limits', 'SEVERITIES', 'collect_findings', 'severity_at_least']
@@ -277,6 +278,43 @@ def _conditions(case):
                           'Join a catalogue that covers the sample.')
 
 
+def _chosen_conditions(case):
+    """Lenses with a condition may have been chosen by whoever measured it."""
+    told = {}  # columns that were joined together tell the same
+    for name, table in case.tables.items():
+        if name.startswith('completeness_by_') and '_and_' not in name:
+            gaps = [gap for key in _keys(table) if (gap := _condition_gap(table, key))]
+            if gaps:
+                gap = max(gaps, key=lambda gap: abs(np.subtract(*(k / n for k, n in gap[2:]))))
+                told.setdefault(gap, []).append((name, table.meta['axes'][0]))
+    for (finder, point, have, bare), places in told.items():
+        columns = ', '.join(axis for _, axis in places)
+        yield Finding('warning', 'conditions',
+                      f'{finder} at {point} recovers {have[0]} of {have[1]} lenses that have '
+                      f'{columns} and {bare[0]} of {bare[1]} that have not; those that have it are '
+                      'another kind of lens, and the dependence on it holds for them only',
+                      ', '.join(name for name, _ in places),
+                      'Join conditions from a catalogue that did not choose lenses.')
+
+
+def _keys(table):
+    names = ('finder', 'operating_point', 'tier', 'discovery')
+    return dict.fromkeys(zip(*(table[name].tolist() for name in names), strict=True))
+
+
+def _condition_gap(table, key):
+    """Return counts with and without a value where their intervals are apart."""
+    rows = np.all([table[name] == value for name, value in zip(
+        ('finder', 'operating_point', 'tier', 'discovery'), key, strict=True)], axis=0)
+    bare = rows & (table['reason'] == 'no value')
+    counts = [(int(table['n_recovered'][part].sum()), int(table['n'][part].sum()))
+              for part in (rows & ~bare, bare)]
+    if not all(n for _, n in counts):
+        return None
+    (lo, hi), (low, high) = (binomial_interval(*count) for count in counts)
+    return (*key[:2], *counts) if lo > high or hi < low else None
+
+
 def _support(case):
     bare = []
     for name, table in case.tables.items():
@@ -345,4 +383,5 @@ def _calibration(case):
 
 
 _CHECKS = (_reference_selection, _comparison, _training, _tiers, _thresholds, _saturation,
-           _population, _classes, _conditions, _support, _groups, _duplicates, _calibration)
+           _population, _classes, _conditions, _chosen_conditions,
+           _support, _groups, _duplicates, _calibration)

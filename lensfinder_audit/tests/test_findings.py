@@ -183,3 +183,17 @@ def test_severities_are_compared():
     assert severity_at_least('severe', 'warning') and severity_at_least('note', 'note')
     assert not severity_at_least('note', 'warning') and not severity_at_least('', 'note')
     assert not severity_at_least('severe', 'never')
+
+
+def test_conditions_that_only_easy_lenses_have_are_found():
+    table = clean()
+    # the catalogue of conditions holds the lenses that another finder found easy
+    lens = table['label'] == 1
+    hard = lens & (table['p_resnet'] < np.median(table['p_resnet'][lens]))
+    table['nobs_z'] = np.where(hard, np.nan, 5.0)
+    found, _ = findings(table, by=['nobs_z'], fprs=[0.02])
+    message = found['warning', 'conditions']
+    assert re.search(r'recovers \d+ of \d+ lenses that have nobs_z and \d+ of \d+ that have not',
+                     message)
+    table['nobs_z'] = np.where(np.arange(len(table)) % 2, np.nan, 5.0)
+    assert ('warning', 'conditions') not in findings(table, by=['nobs_z'], fprs=[0.02])[0]
