@@ -66,8 +66,8 @@ class SieSersic(InjectionSimulator):
     g_r, r_z : (2,) tuple of float, optional
         Mean and standard deviation of the colors, normally distributed.
     subpixels : int, optional
-        A pixel is split into ``subpixels`` x ``subpixels``, and these again, where
-        the light is steep.
+        A pixel is split into ``subpixels`` x ``subpixels`` cells where the light
+        is steep, and these again into 2 x 2.
 
     Raises
     ------
@@ -76,9 +76,9 @@ class SieSersic(InjectionSimulator):
 
     Notes
     -----
-    The flux of an image is within 2e-3 of magnification times source flux: 1e-3
-    from the pixels, 3e-4 from the magnification. Fluxes are as observed; no
-    extinction is applied.
+    For these priors the flux of an image is within 2e-3 of magnification times
+    source flux: 1e-3 from the pixels, the rest from PSF and magnification. Fluxes
+    are as observed; no extinction is applied.
 
     Examples
     --------

@@ -102,7 +102,7 @@ def test_peaked_profiles_need_no_more_pixels():
     fixed = lensed_image(weak, source, shape=(101, 101), pixel_scale=0.262, tolerance=None).sum()
     assert fixed == pytest.approx(1, abs=5e-3)
     adaptive = lensed_image(weak, source, shape=(101, 101), pixel_scale=0.262).sum()
-    assert adaptive == pytest.approx(1, abs=6e-4)
+    assert adaptive == pytest.approx(1, abs=1.5e-3)
 
 
 def test_stamps_of_any_shape_are_cut_from_the_same_image():
@@ -135,8 +135,7 @@ def lenstronomy_image(lens, source, *, supersampling):
                     'dec_0': lens.y}]
     radius = source.re * np.sqrt(source.q)  # its R_sersic is the geometric mean of the axes
     light = [{'amp': source.brightness_at(1.0), 'R_sersic': radius, 'n_sersic': source.n,
-              'e1': s1, 'e2': s2,
-              'center_x': source.x, 'center_y': source.y}]
+              'e1': s1, 'e2': s2, 'center_x': source.x, 'center_y': source.y}]
     return model.image(kwargs_lens, light, None, None)
 
 
