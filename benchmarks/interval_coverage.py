@@ -16,6 +16,7 @@ the correlation of two rows of one group.
 """
 import argparse
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -309,7 +310,7 @@ def page(fractions, others, runs):
 
 
 def main():
-    """Print the tables, or write them."""
+    """Print the tables or write them; return 1 where a named interval is off on average."""
     parser = argparse.ArgumentParser(description=__doc__.strip().partition('\n')[0])
     parser.add_argument('--runs', type=int, default=4000, help='simulated samples per row')
     parser.add_argument('--write', help='file for the tables')
@@ -320,11 +321,16 @@ def main():
         with open(args.write, 'w', encoding='utf-8') as stream:
             stream.write(text)
     print(text)
-    for name, rows in supported(fractions):
-        words = (f'{interval} {100 * mean:.1f}' for interval, mean
-                 in zip(INTERVALS, rows.mean(axis=0), strict=True))
-        print(f'{name}: mean coverage {", ".join(words)}')
+    return max([mean_coverage(name, rows.mean(axis=0)) for name, rows in supported(fractions)])
+
+
+def mean_coverage(name, means):
+    """Print the mean coverages of a kind of sample; return 1 where a named interval is off."""
+    words = ', '.join(f'{interval} {100 * mean:.1f}'
+                      for interval, mean in zip(INTERVALS, means, strict=True))
+    print(f'{name}: mean coverage {words}')
+    return int(np.abs(means[:2] - NOMINAL).max() > MARGIN or means[2] < NOMINAL - MARGIN)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -51,7 +51,8 @@ BENCHMARKS = (
               r'([\d,]+) audit +(\S+) +\S+ +(\S+) +(\S+) +(\S+).*\n.*, write (\S+) s; (\S+) times',
               '{0} rows: {1} s wall ({5} s of it writing), {2} GB, {4} CPU s per million rows, '
               '{6} times the peer'),
-    Benchmark('interval_coverage', 'the nominal 95 %', 'within 1.5 points',
+    Benchmark('interval_coverage', 'the nominal 95 %',
+              'named intervals within 1.5 points on average, at ten effective events or more',
               r'^(\w[\w, ]*): mean coverage (.*)$', '{0}: {1}',
               ('--write', str(HERE.parent / 'docs' / 'coverage_table.inc'))),
     Benchmark('install', '``python -c pass`` for the start of the command',
