@@ -318,7 +318,8 @@ class _Study:
         table = score_to_probability(
             np.asarray(self.sample[name]), self.label, prevalence=self.options.prevalence,
             weight=self.weight, group=self.group, confidence=self.options.confidence,
-            score_kind=self.kinds[name], seed=self.options.seed)
+            score_kind=self.kinds[name], seed=self.options.seed,
+            n_resamples=min(self.options.n_resamples, 1000))  # each is an isotonic fit
         table['prevalence'] = np.full(len(table), self.options.prevalence)
         return _named(table, name)
 
