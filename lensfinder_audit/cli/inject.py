@@ -132,8 +132,9 @@ def _tables(injections, values):
 def _report(table, injections):
     row = table[0]
     click.echo(f'{row["n_recovered"]} of {row["n"]} injections in {row["n_groups"]} hosts are '
-               f'recovered: {row["estimate"]:.4f} [{row["lo"]:.4f}, {row["hi"]:.4f}] (95 % '
-               f'wilson, hosts resampled together)')
+               f'recovered: {row["estimate"]:.4f} [{row["lo"]:.4f}, {row["hi"]:.4f}] '
+               f'({100 * table.meta["confidence"]:g} % {table.meta["interval"]}, hosts resampled '
+               'together)')
     if not injections.meta['shot_noise']:
         click.echo('The manifest has no exposure times (exptime_g ...): the arcs carry no shot '
                    'noise.')
