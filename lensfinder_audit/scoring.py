@@ -7,18 +7,15 @@ the order of the manifest and memory holds one batch. With a folder for parts, a
 run that was interrupted goes on where it stopped.
 """
 import hashlib
-import json
-import shutil
 import sys
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from astropy.table import QTable
 
-from lensfinder_audit._cutout_writer import locked
-from lensfinder_audit.exceptions import ConfigError, OutputExistsError
-from lensfinder_audit.files import whole_file
+from lensfinder_audit.exceptions import ConfigError
 from lensfinder_audit.manifest import check_cutouts, cutout_keys
+from lensfinder_audit.parts import Parts
 from lensfinder_audit.tables import check_table, schema_meta
 
 __all__ = ['PART_SIZE', 'score_manifest', 'classifier_identity']
@@ -84,13 +81,13 @@ def score_manifest(classifier, manifest, store, *, name='finder', batch_size=64,
                 'batch_size': batch_size, 'inputs': inputs or {}}
     size = batch_size * -(-PART_SIZE // batch_size)
     scores = np.empty(len(keys))
-    with _Parts(parts, identity) as saved:
+    with Parts(parts, identity) as saved:
         for number, start in enumerate(range(0, len(keys), size)):
             rows = order[start:start + size]
-            found = saved.load(number, len(rows))
+            found = _whole(saved.load(number, np.load), len(rows))
             if found is None:
                 found = _score(classifier, store, keys[rows], batch_size, verify, progress)
-                saved.save(number, found)
+                saved.save(number, partial(np.save, arr=found))
             elif progress:
                 progress(len(rows))
             scores[rows] = found
@@ -126,6 +123,12 @@ def classifier_identity(classifier):
             'checksum': str(getattr(classifier, 'checksum', ''))}
 
 
+def _whole(scores, n):
+    """Return the scores of a part, or `None` where it is not whole."""
+    whole = scores is not None and scores.shape == (n,) and scores.dtype == float
+    return scores if whole else None
+
+
 def _score(classifier, store, keys, batch_size, verify, progress):
     scores = []
     for batch, flux in store.batches(keys, batch_size, verify=verify):
@@ -150,54 +153,3 @@ def _add_quality(table, store, positions):
     for name in _QUALITY:
         if name in index.colnames and name not in table.colnames:
             table[name] = index[name][positions]
-
-
-class _Parts:
-    """Scores of finished parts in a folder; without a folder, nothing is kept."""
-
-    def __init__(self, folder, identity):
-        self._folder = None if folder is None else Path(folder)
-        self._identity = json.dumps(identity, indent=1, sort_keys=True)
-
-    def __enter__(self):
-        if self._folder is None:
-            return self
-        if self._folder.exists() and not self._folder.is_dir():
-            raise OutputExistsError(f'{self._folder} is a file; give the name of a folder')
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = locked(self._folder / 'lock', self._folder)
-        plan = self._folder / 'plan.json'
-        if not plan.exists() or plan.read_text() != self._identity:
-            self._clear()
-            with whole_file(plan, overwrite=True) as temporary:
-                temporary.write_text(self._identity)
-        return self
-
-    def __exit__(self, *error):
-        if self._folder is not None:
-            self._lock.close()
-
-    def load(self, number, n):
-        """Return the scores of a part, or `None` where it is not whole."""
-        if self._folder is None or not self._path(number).exists():
-            return None
-        try:
-            scores = np.load(self._path(number), allow_pickle=False)
-        except (OSError, ValueError, EOFError):  # a crash of the machine
-            return None
-        return scores if scores.shape == (n,) and scores.dtype == float else None
-
-    def save(self, number, scores):
-        if self._folder is not None:
-            with whole_file(self._path(number), overwrite=True) as temporary:
-                np.save(temporary, scores)
-
-    def _path(self, number):
-        return self._folder / f'part-{number:06d}.npy'
-
-    def _clear(self):
-        """Remove the parts of other inputs; what else is in the folder is not ours."""
-        for path in self._folder.glob('part-*.npy'):
-            path.unlink()
-        for path in self._folder.glob('.part-*'):  # left by a kill
-            shutil.rmtree(path, ignore_errors=True)

@@ -19,12 +19,12 @@ _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
         'vocabulary', '_readers', 'psf'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
-        'cutouts', '_cutout_writer', 'stamps', 'engines', 'scoretable'),
+        'cutouts', '_cutout_writer', 'stamps', 'engines', 'scoretable', 'parts'),
     2: ('noise', 'lensing', 'raytrace', 'normalizers', 'classifiers', 'simulators',
-        'injection', 'recovery', 'mock_sample', 'scoring', 'training'),
+        'injection', 'recovery', 'mock_sample', 'mock_cutouts', 'scoring', 'training'),
     3: ('measure',),
     4: ('audit', 'composition', 'config', 'findings', 'output', 'plotting', 'report', 'validation',
-        'example'),
+        'example', 'demo'),
     5: ('cli',),
 }
 
