@@ -17,7 +17,8 @@ FLOORS = {
 # The first part of a module's name below the package decides its floor.
 _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
-        'vocabulary', '_readers', 'psf'),
+        'vocabulary', '_readers', '_fits', 'psf',
+        'psf_models'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
         'cutouts', '_cutout_writer', 'stamps', 'engines', 'scoretable', 'parts'),
     2: ('noise', 'lensing', 'raytrace', 'normalizers', 'classifiers', 'simulators',
