@@ -344,6 +344,10 @@ class InjectionSimulator(Plugin):
             Flux per pixel in nanomaggies.
         """
 
+    def magnification(self, systems):
+        """Return the (n,) magnifications of systems; optional, needed where priors change them."""
+        raise NotImplementedError(f'{type(self).__name__} has no method magnification(systems)')
+
 
 class Engine(Plugin):
     """Run a function over partitions, on one machine or on many."""
