@@ -163,6 +163,10 @@ SCHEMAS = {schema.name: schema for schema in (
         'completeness_greatest': Column('float', 'completeness with the tied block')}),
     Schema('completeness', 1, 'a cell of known lenses', _CELL),
     Schema('false_positives', 1, 'a cell of negatives', _CELL),
+    Schema('selection_function', 1, 'a cell of injections, or of known lenses', {
+        **_CELL, 'fraction': Column('float', 'weighted fraction, before cells lean on each other'),
+        'target': Column('float', 'what the cell leans on'),
+        'shrinkage': Column('float', 'how far it leans on that', span=(0, 1))}),
     Schema('purity', 1, 'a cell of selected objects at a stated prevalence', {
         **_INTERVAL, 'state': _CELL['state']}),
     Schema('ranking', 1, 'a ranking statistic of one finder', {
