@@ -5,24 +5,20 @@ Compiled deflection by an isothermal ellipsoid with external shear.
 Importing this module imports numba. The functions take and return scalars and
 are meant to be called from other compiled code. They compute in the type of
 their arguments: pass position and constants as float32, or both as float64.
+A loop over `trace_back32` is turned into vector instructions and takes a tenth
+of the time; it is good to 3e-6 arcsec within 13 arcsec, for axis ratios from
+0.3, where single precision alone loses 1e-6.
 """
 import math
 
 import numpy as np
-from numba import njit
 
-__all__ = ['compiled', 'lens_constants', 'deflect', 'trace_back']
+from lensfinder_audit.simulators._vector_math import atan32, atanh32, compiled, inlined
+
+__all__ = ['lens_constants', 'deflect', 'trace_back', 'trace_back32']
 
 _ROUND = 1e-8  # below this flattening atan(f a) / f is a, to rounding, and f must not be 0
 _CENTER = 1e-30  # keeps the center of the lens finite; its square root is far below a pixel
-
-
-def compiled(function):
-    """Compile a function that releases the interpreter lock, from a cache where there is one."""
-    try:
-        return njit(cache=True, nogil=True, error_model='numpy')(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return njit(nogil=True, error_model='numpy')(function)
 
 
 def lens_constants(lens, dtype=np.float64):
@@ -94,3 +90,30 @@ def trace_back(x, y, lens):
     """
     alpha_x, alpha_y = deflect(x, y, lens)
     return x - alpha_x, y - alpha_y
+
+
+@inlined
+def trace_back32(x, y, lens):
+    """
+    Do what `trace_back` does, in float32 and with vector instructions.
+
+    Parameters
+    ----------
+    x, y : float32
+        Position in the image plane in arcsec.
+    lens : tuple of float32
+        As `lens_constants` returns it for ``numpy.float32``.
+
+    Returns
+    -------
+    beta_x, beta_y : float32
+        Position in the source plane in arcsec.
+    """
+    center_x, center_y, cos, sin, q, f, scale, gamma_1, gamma_2 = lens
+    dx, dy = x - center_x, y - center_y
+    along, across = cos * dx + sin * dy, cos * dy - sin * dx
+    psi = np.sqrt(q * q * along * along + across * across + np.float32(_CENTER))
+    along = scale * atan32(f * along, psi)
+    across = scale * atanh32(f * across / psi)
+    return (x - (cos * along - sin * across) - gamma_1 * dx - gamma_2 * dy,
+            y - (sin * along + cos * across) - gamma_2 * dx + gamma_1 * dy)

@@ -28,6 +28,31 @@ def test_deflections_are_those_of_the_model(lens, x, y):
         assert_allclose(found, lens.deflection(float(x), float(y)), atol=1e-3)
 
 
+@pytest.fixture(scope='module')
+def trace_all():
+    """Vectorised as its users compile it."""
+    return kernel.compiled(_trace_all)
+
+
+def _trace_all(x, y, lens, out):
+    for i in range(x.size):
+        out[0, i], out[1, i] = kernel.trace_back32(x[i], y[i], lens)
+
+
+@pytest.mark.parametrize('q', [0.3, 0.6, 0.97, 0.999, 1 - 1e-9, 1.0])
+def test_vector_instructions_are_as_good(trace_all, q):
+    x, y = np.random.default_rng(0).uniform(-13, 13, (2, 5000)).astype(np.float32)
+    lens = SieShear(1.7, q=q, phi=0.4, gamma_1=0.05, gamma_2=-0.03, x=0.1, y=-0.05)
+    found = np.empty((2, 5000), dtype=np.float32)
+    trace_all(x, y, kernel.lens_constants(lens, np.float32), found)
+    expected = lens.source_position(x.astype(float), y.astype(float))
+    assert np.abs(found - expected).max() < 3e-6
+    near = 1e-6 * np.random.default_rng(1).normal(size=(2, 100)).astype(np.float32)
+    trace_all(near[0] + 0.5, near[1], kernel.lens_constants(SieShear(1, q=q, x=0.5), np.float32),
+              found[:, :100])
+    assert (np.hypot(*found[:, :100]) < 2).all()  # finite and no farther than the deflection
+
+
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
 def test_single_precision_is_good_to_3e_6_arcsec(dtype):
     rng = np.random.default_rng(0)
