@@ -15,7 +15,8 @@ from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.noise import annulus_mask
 from lensfinder_audit.survey import PIXEL_SCALE
 
-__all__ = ['GainWarning', 'add_sources', 'check_gain', 'gain_from_sky', 'survey_gain', 'arc_snr']
+__all__ = ['GainWarning', 'add_sources', 'check_gain', 'gain_from_sky', 'survey_gain', 'arc_snr',
+           'annulus_excess']
 
 _STREAM = 1  # beside the stream of the same seed that a simulator draws the system from
 
@@ -253,6 +254,70 @@ def arc_snr(images, noise, *, r_in=4 * PIXEL_SCALE, r_out=16 * PIXEL_SCALE,
     annulus = annulus_mask(images.shape[-2:], r_in=(r_in / pixel_scale).to_value(''),
                            r_out=(r_out / pixel_scale).to_value(''))
     return images[..., annulus].sum(axis=-1) / (np.sqrt(annulus.sum()) * np.asarray(noise))
+
+
+@u.quantity_input(r_in='angle', r_out='angle', pixel_scale='angle')
+def annulus_excess(images, noise, *, band=0, r_in=4 * PIXEL_SCALE, r_out=16 * PIXEL_SCALE,
+                   pixel_scale=PIXEL_SCALE):
+    """
+    Measure what stands out from a round galaxy, in real lenses and injected ones alike.
+
+    Parameters
+    ----------
+    images : (n, band, y, x) array_like
+        Whole images in nanomaggies, galaxy and arcs; NaN marks a missing pixel.
+    noise : (n,) array_like
+        Standard deviation of a sky pixel of one band.
+    band : int, optional
+        Plane of that band, usually r.
+    r_in, r_out : `~astropy.units.Quantity`, optional
+        Inner (inclusive) and outer (exclusive) radius, those of `arc_snr`.
+    pixel_scale : `~astropy.units.Quantity`, optional
+        Angle per pixel.
+
+    Returns
+    -------
+    snr : (n,) `~numpy.ndarray`
+        Sum over the annulus of the light above the median at the same radius, over
+        ``sqrt(N) noise``; NaN without a pixel.
+    color : (n,) `~numpy.ndarray`
+        Magnitude of that light in the first band less that in ``band``; NaN where
+        it is negative in one of them.
+
+    Notes
+    -----
+    Neighbours and the flattening of the galaxy stand out too. It is meant for
+    comparisons of samples that were measured in the same way, and is not the
+    signal to noise of an arc.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lensfinder_audit.injection import annulus_excess
+    >>> image = np.ones((1, 2, 101, 101))  # a round galaxy
+    >>> image[0, :, 60, 50] += 2.0  # a point 10 pixels from its center
+    >>> snr, color = annulus_excess(image, [0.01])
+    >>> print(f'{snr[0]:.2f} {color[0]:.2f}')  # 2 / (sqrt(748) 0.01)
+    7.31 0.00
+    """
+    images, pixel = np.asarray(images), pixel_scale.to_value(u.arcsec)
+    annulus = annulus_mask(images.shape[-2:], r_in=r_in.to_value(u.arcsec) / pixel,
+                           r_out=r_out.to_value(u.arcsec) / pixel)
+    y, x = np.nonzero(annulus)
+    ring = np.hypot(y - (images.shape[-2] - 1) / 2, x - (images.shape[-1] - 1) / 2).round()
+    light = images[..., y, x].astype(float)
+    good = np.isfinite(light)
+    median = np.nanmedian if not good.all() else np.median
+    with warnings.catch_warnings():  # a ring without a pixel adds nothing
+        warnings.filterwarnings('ignore', 'All-NaN slice encountered', RuntimeWarning)
+        total = sum(np.nansum(part - median(part, axis=-1, keepdims=True), axis=-1)
+                    for part in (light[..., ring == radius] for radius in np.unique(ring)))
+    n_good = good[:, band].sum(axis=-1)
+    with np.errstate(invalid='ignore', divide='ignore'):
+        snr = total[:, band] / (np.sqrt(n_good) * np.asarray(noise))
+        ratio = total[:, 0] / total[:, band]
+        color = np.where((total[:, 0] > 0) & (total[:, band] > 0), -2.5 * np.log10(ratio), np.nan)
+    return np.where(n_good > 0, snr, np.nan), color
 
 
 def _broadcast_gain(gain, shape):

@@ -3,100 +3,33 @@
 Injection and recovery: lens real or simulated galaxies, score them, count.
 
 One row per injection says which host, which system, which seed and which score;
-every completeness is an aggregate of these rows.
+every completeness is an aggregate of these rows. Images are made, scored and
+dropped; any row can be made again alone.
 """
-import numpy as np
-from astropy import units as u
-from astropy.table import QTable, hstack, vstack
+import itertools
+from operator import add
 
-from lensfinder_audit.exceptions import ConfigError, MeasurementError, did_you_mean
-from lensfinder_audit.injection import add_sources, arc_snr, survey_gain
-from lensfinder_audit.interfaces import parameter_names
+import numpy as np
+from astropy.table import QTable, vstack
+
+from lensfinder_audit._recovery_arms import make_arms
+from lensfinder_audit._recovery_run import (PART_SIZE, assemble, keep, prepare_hosts, replay_row,
+                                            run_identity, run_meta)
+from lensfinder_audit._recovery_work import Arm, Part, Work, light_in_annulus
+from lensfinder_audit.engines.local import LocalEngine
+from lensfinder_audit.exceptions import (ConfigError, LensfinderAuditError, MeasurementError,
+                                         PartitionError)
+from lensfinder_audit.injection_plan import grid_values, host_pools, plan_injections
 from lensfinder_audit.manifest import check_cutouts, cutout_keys
-from lensfinder_audit.noise import pixel_noise
-from lensfinder_audit.psf import psf_from_table
-from lensfinder_audit.surveys.legacy_dr10 import LEGACY_DR10
+from lensfinder_audit.parts import Parts
 from lensfinder_audit.tables import require_columns
 
-__all__ = ['plan_injections', 'inject', 'injected_images', 'grid_values']
-
-_HOST_COLUMNS = ('psfsize', 'psfdepth', 'nobs', 'ebv', 'type', 'brick', 'flux')
-
-
-def grid_values(simulator, grid):
-    """
-    Make one simulator for each cell of a grid.
-
-    Parameters
-    ----------
-    simulator : `~lensfinder_audit.interfaces.InjectionSimulator`
-        Its other parameters are kept.
-    grid : dict of str to sequence
-        Values of parameters of the simulator, such as ``{'theta_e': [0.5, 1.0] *
-        u.arcsec}``; several parameters make all combinations.
-
-    Returns
-    -------
-    cells : list of `~lensfinder_audit.interfaces.InjectionSimulator`
-        The simulator itself without a grid.
-
-    Raises
-    ------
-    ConfigError
-        If the simulator has no such parameter; the nearest one is named.
-    """
-    names = parameter_names(type(simulator))
-    cells = [simulator.parameters()]
-    for name, values in (grid or {}).items():
-        if name not in names:
-            raise ConfigError(f'{type(simulator).__name__} has no parameter {name!r}; it has '
-                              f'{names}.{did_you_mean(name, names)}')
-        cells = [{**cell, name: value} for cell in cells for value in values]
-    return [type(simulator)(**cell) for cell in cells] if grid else [simulator]
-
-
-def plan_injections(n_hosts, n, *, n_cells=1, seed=0):
-    """
-    Choose a host, a cell and a seed for each injection.
-
-    Parameters
-    ----------
-    n_hosts : int
-        Number of hosts.
-    n : int
-        Number of injections in each cell.
-    n_cells : int, optional
-        Number of cells of the grid.
-    seed : int, optional
-        Seed of the plan.
-
-    Returns
-    -------
-    plan : `~astropy.table.QTable`
-        ``cell``, ``host`` (row) and ``seed``. In each cell every host is used
-        once before any is used again, so that no few hosts carry a cell.
-
-    Raises
-    ------
-    MeasurementError
-        If there is no host.
-    """
-    if n_hosts < 1:
-        raise MeasurementError('no host to inject into')
-    hosts = []
-    for cell in range(n_cells):
-        rng = np.random.default_rng([seed, cell])
-        rounds = [rng.permutation(n_hosts) for _ in range(-(-n // n_hosts))]
-        hosts.append(np.concatenate(rounds)[:n] if rounds else np.empty(0, int))
-    total = n * n_cells
-    seeds = [np.random.SeedSequence([seed, row]).generate_state(1, np.uint64)[0]
-             for row in range(total)]
-    return QTable({'cell': np.repeat(np.arange(n_cells), n), 'host': np.concatenate(hosts),
-                   'seed': np.array(seeds, dtype=np.uint64)})
+__all__ = ['inject', 'injected_images', 'replay', 'grid_values', 'host_pools', 'plan_injections']
 
 
 def inject(manifest, store, classifier, simulator, *, n, grid=None, seed=0, survey=None,
-           batch_size=64, progress=None):
+           batch_size=64, progress=None, priors=None, host_bins=None, pair=(), gain=None, psf=None,
+           engine=None, parts=None, inputs=None, keep_images=None):
     """
     Inject lensed sources into hosts and score them.
 
@@ -104,7 +37,8 @@ def inject(manifest, store, classifier, simulator, *, n, grid=None, seed=0, surv
     ----------
     manifest : (n_hosts,) `~astropy.table.QTable`
         Hosts, with ``psfsize_<band>`` and, for the arc signal to noise,
-        ``psfdepth_r``; ``exptime_<band>`` gives the gain for shot noise.
+        ``psfdepth_r``; ``exptime_<band>`` gives the gain for shot noise. Column
+        ``group`` names what is not independent; the host itself by default.
     store : `~lensfinder_audit.cutouts.CutoutStore`
         Their cutouts.
     classifier : `~lensfinder_audit.interfaces.Classifier`
@@ -114,7 +48,7 @@ def inject(manifest, store, classifier, simulator, *, n, grid=None, seed=0, surv
     n : int
         Number of injections, in each cell of the grid.
     grid : dict of str to sequence, optional
-        As for `grid_values`.
+        As for `~lensfinder_audit.injection_plan.grid_values`.
     seed : int, optional
         Seed of the plan; an injection depends on its own seed and its host only.
     survey : `~lensfinder_audit.survey.Survey`, optional
@@ -123,43 +57,82 @@ def inject(manifest, store, classifier, simulator, *, n, grid=None, seed=0, surv
         Injections made and scored at a time.
     progress : callable, optional
         Called with the number of injections just made.
+    priors : `~lensfinder_audit.priors.Priors`, optional
+        Take the place of what the simulator draws, but for parameters of the grid.
+    host_bins : dict of str to sequence of float, optional
+        As for `~lensfinder_audit.injection_plan.host_pools`: cells of observing
+        conditions, each filled from its own hosts alone.
+    pair : str or sequence of str, optional
+        Further arms with the same hosts and systems and one thing changed:
+        ``'noise'`` (none, or ``'noise=150'`` electrons per nanomaggy), ``'psf'``
+        (``'psf=gaussian'``, or a factor of its width), ``'clip'`` (none, or
+        ``'clip=20'``), ``'simulator=NAME'``.
+    gain : float or str, optional
+        Electrons per nanomaggy; ``'exptime'``, from zero points and exposure times;
+        ``'sky'``, from the sky level and the depth; ``'none'``, no shot noise. By
+        default the first of these that the hosts have columns for.
+    psf : dict, optional
+        Arguments of `~lensfinder_audit.psf.psf_from_table`.
+    engine : `~lensfinder_audit.interfaces.Engine`, optional
+        Where parts are made; this process by default. Every engine and number of
+        workers gives the same rows.
+    parts : str or `~pathlib.Path`, optional
+        Folder for finished parts: the same call goes on there after a kill.
+    inputs : dict of str to str, optional
+        Checksums of inputs, to be recorded; another one starts anew.
+    keep_images : str or `~pathlib.Path`, optional
+        Cutout store to write the images to, by ``object_id``; needs ``parts``.
 
     Returns
     -------
     injections : `~astropy.table.QTable`
-        One row per injection: ``object_id``, ``host``, parameters of the system,
-        ``arc_snr``, ``seed``, ``score``, ``label`` (true) and the conditions of the
-        host.
+        Schema ``injections``, one row per injection and arm: ``object_id``,
+        ``host``, ``group``, ``cell``, parameters of the system, magnitudes,
+        ``arc_snr``, ``seed``, ``score``, ``label`` (true), the conditions of the host
+        and what is missing in it. ``problem`` says why a row has no score.
+
+    Warns
+    -----
+    GainWarning
+        If the gain does not agree with the noise of the hosts' pixels.
 
     Raises
     ------
     TableError
         If a host has no cutout or no PSF width.
+    MeasurementError
+        If there is no host in any cell.
+    ConformanceError
+        If the simulator renders another shape.
     """
     check_cutouts(manifest, store)
     require_columns(manifest, [f'psfsize_{band}' for band in store.bands], what='the manifest')
-    cells = grid_values(simulator, grid)
-    plan = plan_injections(len(manifest), n, n_cells=len(cells), seed=seed)
-    found = []
-    for cell, made in enumerate(cells):
-        rows = np.flatnonzero(plan['cell'] == cell)
-        for start in range(0, len(rows), batch_size):
-            part = plan[rows[start:start + batch_size]]
-            found.append(_batch(manifest[part['host']], part, store, classifier, made, survey))
-            if progress:
-                progress(len(part))
-    table = vstack(found, metadata_conflicts='silent')
-    table['object_id'] = np.char.add('injection-', np.arange(len(table)).astype(str))
-    table['label'] = np.ones(len(table), bool)
-    table.meta = {'schema': 'injections', 'schema_version': 1, 'simulator': repr(simulator),
-                  'classifier': repr(classifier), 'score_kind': classifier.score_kind,
-                  'seed': seed, 'n_per_cell': n, 'n_cells': len(cells),
-                  'shot_noise': f'exptime_{store.bands[0]}' in manifest.colnames,
-                  'simulated': bool(manifest.meta.get('simulated'))}
+    if keep_images is not None and parts is None:
+        raise ConfigError('keep_images needs a folder for parts; give parts=')
+    hosts, gained = prepare_hosts(manifest, store, survey=survey, gain=gain, priors=priors)
+    simulators, pools = grid_values(simulator, grid), host_pools(hosts, host_bins)
+    plan = plan_injections(len(hosts), n, seed=seed, pools=pools * len(simulators))
+    cells = [made for made in simulators for _ in pools]
+    arms = make_arms(pair, classifier, psf=psf, gain='none' if gain == 'none' else None)
+    settings = {'priors': priors, 'fixed': tuple(grid or ()), 'arms': arms,
+                'batch_size': batch_size}
+    work = Work(hosts, store, classifier, cells, **settings)
+    _try_one(work, plan)
+    identity = run_identity(work, plan, inputs, keep_images is not None)
+    with Parts(parts, identity, suffix='.parquet') as saved:
+        work.parts, work.keep_images = saved, keep_images is not None
+        todo = [Part(i, plan[start:start + PART_SIZE])
+                for i, start in enumerate(range(0, len(plan), PART_SIZE))]
+        table = assemble(work, todo, _map(work, todo, engine, progress))
+        if keep_images is not None:
+            keep(work, todo, table, keep_images)
+    table.meta |= run_meta(work, grid=grid, host_bins=host_bins, pools=pools, n=n, seed=seed,
+                           gain=gained, inputs=inputs, manifest=manifest, simulator=simulator)
     return table
 
 
-def injected_images(hosts, seeds, store, simulator, *, survey=None):
+def injected_images(hosts, seeds, store, simulator, *, survey=None, gain=None, psf=None,
+                    priors=None, fixed=()):
     """
     Make the images of some injections.
 
@@ -175,6 +148,10 @@ def injected_images(hosts, seeds, store, simulator, *, survey=None):
         What is injected.
     survey : `~lensfinder_audit.survey.Survey`, optional
         Gives the gain; DR10 by default.
+    gain, psf, priors
+        As for `inject`.
+    fixed : sequence of str, optional
+        Parameters that the priors leave alone.
 
     Returns
     -------
@@ -184,38 +161,89 @@ def injected_images(hosts, seeds, store, simulator, *, survey=None):
         What was injected, with ``arc_snr``.
     """
     seeds = np.asarray(seeds, dtype=np.uint64)
-    bands, psf = store.bands, psf_from_table(hosts, store.bands)
-    systems = simulator.draw(hosts, seeds=seeds)
-    arcs = simulator.render(systems, bands=bands, psf=psf, shape=store.shape,
-                            pixel_scale=store.pixel_scale)
-    gain = _gain(hosts, bands, survey)
-    images = add_sources(store.get(cutout_keys(hosts)), arcs, seeds=seeds,
-                         gain=1 * u.electron / u.nmgy if gain is None else gain,
-                         shot_noise=gain is not None)
-    systems['arc_snr'] = _signal_to_noise(arcs, hosts, store)
+    hosts, _ = prepare_hosts(hosts, store, survey=survey, gain=gain, priors=priors, check=False)
+    arm = Arm(psf=psf or {}, gain='none' if gain == 'none' else None)
+    work = Work(hosts, store, None, [simulator], priors=priors, fixed=fixed)
+    systems = work.draw(hosts, seeds, simulator)
+    arcs = work.arcs(arm, hosts, systems, simulator)
+    images, _ = work.images(arm, hosts, store.get(cutout_keys(hosts)), arcs, seeds)
+    for name, values in light_in_annulus(hosts, arcs, images, store).items():
+        systems[name] = values
     return images, systems
 
 
-def _batch(hosts, part, store, classifier, simulator, survey):
-    images, systems = injected_images(hosts, part['seed'], store, simulator, survey=survey)
-    systems['score'] = classifier(images, bands=store.bands, pixel_scale=store.pixel_scale)
-    systems['host'] = np.asarray(hosts['object_id']).astype(str)
-    kept = [name for name in hosts.colnames
-            if name.split('_')[0] in _HOST_COLUMNS and name not in systems.colnames]
-    return hstack([systems, hosts[kept]], metadata_conflicts='silent')
+def replay(injections, rows, manifest, store, simulator, *, classifier=None, grid=None, pair=(),
+           gain=None, psf=None, priors=None, survey=None):
+    """
+    Make rows of a table of injections again, each alone.
+
+    Parameters
+    ----------
+    injections : `~astropy.table.QTable`
+        As `inject` returned it.
+    rows : sequence of int
+        Rows of that table.
+    manifest, store, simulator, grid, pair, gain, psf, priors, survey
+        As `inject` was given them.
+    classifier : `~lensfinder_audit.interfaces.Classifier`, optional
+        Scores the images; needed for arms that change it.
+
+    Returns
+    -------
+    images : (n, band, y, x) `~numpy.ndarray`
+        Bit for bit those that were scored.
+    again : (n,) `~astropy.table.QTable`
+        The rows as they come out now; ``score`` is NaN without a classifier.
+
+    Raises
+    ------
+    MeasurementError
+        If a row comes out otherwise than it is recorded: another host, simulator,
+        prior or version. A score may differ by 1e-6.
+    """
+    names = np.asarray(manifest['object_id']).astype(str)
+    simulators = grid_values(simulator, grid)
+    arms = {arm.name: arm for arm in make_arms(pair, classifier, psf=psf,
+                                               gain='none' if gain == 'none' else None)}
+    found = []
+    for number in rows:
+        row = injections[int(number)]
+        place = np.flatnonzero(names == str(row['host']))
+        if not len(place) or str(row['arm']) not in arms:
+            raise MeasurementError(f'row {number} has host {str(row["host"])!r} and arm '
+                                   f'{str(row["arm"])!r}, which are not among those given')
+        hosts, _ = prepare_hosts(manifest[place[:1]], store, survey=survey, gain=gain,
+                                 priors=priors, check=False)
+        made = simulators[int(row['cell']) // int(injections.meta.get('n_pools', 1))]
+        work = Work(hosts, store, classifier, {int(row['cell']): made}, priors=priors,
+                    fixed=tuple(grid or ()), arms=(arms[str(row['arm'])],))
+        found.append(replay_row(work, row, number))
+    images, again = zip(*found, strict=True)
+    return np.concatenate(images), vstack(list(again), metadata_conflicts='silent')
 
 
-def _gain(hosts, bands, survey):
-    """Return the gain from exposure times; `None` where the manifest has none."""
-    if any(f'exptime_{band}' not in hosts.colnames for band in bands):
-        return None
-    times = np.stack([u.Quantity(hosts[f'exptime_{band}'], u.s).value for band in bands], axis=1)
-    return survey_gain(survey or LEGACY_DR10, bands, times * u.s)
+def _try_one(work, plan):
+    """Draw a few systems, so that a prior that cannot be fails before the work begins."""
+    for cell in np.unique(plan['cell'])[:1]:
+        rows = plan[plan['cell'] == cell][:8]
+        work.draw(work.hosts[rows['host']], np.asarray(rows['seed']), work.cells[int(cell)])
 
 
-def _signal_to_noise(arcs, hosts, store):
-    if 'r' not in store.bands or 'psfdepth_r' not in hosts.colnames:
-        return np.full(len(hosts), np.nan)
-    depth = u.Quantity(hosts['psfdepth_r'], u.nmgy**-2)[:, None]
-    noise = pixel_noise(depth, psf_from_table(hosts, ('r',)), pixel_scale=store.pixel_scale)
-    return arc_snr(arcs[:, store.bands.index('r')], noise[:, 0], pixel_scale=store.pixel_scale)
+def _map(work, todo, engine, progress):
+    """Make all parts; what the package itself says of an error comes through as it is."""
+    if engine is None:
+        work.progress = progress
+    done = itertools.accumulate([len(part.rows) for part in todo])
+    told = itertools.pairwise([0, *done])
+
+    def tell(*ignored):
+        first, last = next(told)
+        progress(last - first)
+
+    engine, outside = engine or LocalEngine(workers=1), engine is not None
+    try:
+        return engine.map_reduce(work, todo, add, progress=tell if progress and outside else None)
+    except PartitionError as error:
+        if isinstance(error.__cause__, LensfinderAuditError):
+            raise error.__cause__ from None
+        raise

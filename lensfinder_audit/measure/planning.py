@@ -12,9 +12,9 @@ import numpy as np
 from astropy.table import QTable
 from scipy.stats import binom
 
-import lensfinder_audit
 from lensfinder_audit.exceptions import MeasurementError
 from lensfinder_audit.measure.intervals import binomial_interval
+from lensfinder_audit.tables import check_table, schema_meta
 
 __all__ = ['design_effect', 'lenses_needed', 'negatives_for_count', 'negatives_needed',
            'plan_table']
@@ -262,11 +262,10 @@ def plan_table(*, completeness=(0.5, 0.9), half_width=(0.05,), fpr=(0.0,), upper
                              sides))
     table = QTable(rows=rows)
     table['n_groups'] = np.ceil(table['n_needed'] / group_size).astype(int)
-    table.meta = {'schema': 'plan', 'schema_version': 1,
-                  'package_version': lensfinder_audit.__version__, 'confidence': confidence,
-                  'sides': sides, 'group_size': group_size, 'correlation': correlation,
-                  'design_effect': effect, 'assurance_wanted': assurance}
-    return table
+    table.meta = schema_meta('plan', confidence=confidence, sides=sides, group_size=group_size,
+                             correlation=correlation, design_effect=effect,
+                             assurance_wanted=assurance)
+    return check_table(table, 'plan')
 
 
 def _pairs(first, second):
