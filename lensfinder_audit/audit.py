@@ -46,6 +46,9 @@ class AuditResult:
         What the audit was told.
     inputs : dict of str to list of `~lensfinder_audit.config.InputFile`
         Files that were read.
+    galleries : list of dict, optional
+        Figures of stamps that go into the report, as
+        `lensfinder_audit.plotting.galleries` makes them.
     """
 
     tables: dict
@@ -54,6 +57,7 @@ class AuditResult:
     summary: dict
     options: AuditOptions
     inputs: dict = field(default_factory=dict)
+    galleries: list = field(default_factory=list)
 
     def worst(self):
         """Return the gravest severity among the findings, empty without any."""

@@ -22,7 +22,7 @@ from lensfinder_audit.measure.score_to_probability import score_to_probability
 from lensfinder_audit.measure.thresholds import OperatingPoint, operating_points_table
 from lensfinder_audit.plugins import load_plugin
 from lensfinder_audit.tables import require_columns
-from lensfinder_audit.vocabulary import quantity_name
+from lensfinder_audit.vocabulary import describes_lenses, quantity_name
 
 __all__ = ['measure_all', 'operating_points', 'check_axes', 'DEFAULT_FPRS']
 
@@ -224,9 +224,15 @@ class _Study:
     def grids(self, side, sample=()):
         """Yield the name and the grid of every axis and surface, over one side."""
         table = self.sides[side][0]
-        for names in self.axes:
+        for names in self.axes if side else self._axes_of_all():
             by = [self.axis(name) for name in names]
             yield _table_name(names), Grid(table, by=by, sample=sample)
+
+    def _axes_of_all(self):
+        """Leave out the axes on which no negative can have a place, such as Einstein radius."""
+        negatives = self.sample[~self.label]
+        return [names for names in self.axes
+                if not any(describes_lenses(name) and _nowhere(negatives[name]) for name in names)]
 
     def at_points(self, measure, side, **grid):
         """Run a measurement at every threshold and stack the tables."""
@@ -273,7 +279,7 @@ class _Study:
         if prevalence is None:
             return {}
         grids = {'purity': ()} | {f'purity_by_{_table_name(names)}': [self.axis(names[0])]
-                                  for names in self.axes if len(names) == 1}
+                                  for names in self._axes_of_all() if len(names) == 1}
         return {name: self._each(lambda finder, threshold, by=by: purity_table(
             self.sample, threshold=threshold, prevalence=prevalence, by=by, score=finder,
             search_size=self.options.search_size, **self.design)) for name, by in grids.items()}
@@ -343,3 +349,10 @@ def _stack(tables):
             stacked[name] = column.filled('' if column.dtype.kind in 'US' else np.nan)
     stacked.meta = meta
     return QTable(stacked, copy=False)
+
+
+def _nowhere(values):
+    """Whether no row has a value."""
+    values = np.asarray(values)
+    return bool((values == '').all() if values.dtype.kind in 'US' else
+                np.isnan(values).all() if values.dtype.kind == 'f' else not len(values))

@@ -88,7 +88,9 @@ def mock_sample(n, *, first_row=0, seed=0, lens_share=0.3, min_arc_snr=ARC_SNR_L
     chosen = early & (_chance(table['seed']) < lens_share)
     systems, keep = _add_arcs(table, images, chosen, min_arc_snr)
     table = hstack([table, systems])
-    table['label'] = chosen
+    table['label'] = table['is_lens'] = chosen
+    table['tier'] = np.where(chosen, 'A', '')
+    table['tier_reason'] = np.where(chosen, 'a simulated lens', '')
     table.meta = {'simulated': True, 'seed': seed, 'min_arc_snr': min_arc_snr}
     images = observe(images, table)
     return table[keep], images[keep]

@@ -5,7 +5,7 @@ from pathlib import Path
 from lensfinder_audit.config import dump_config
 from lensfinder_audit.files import whole_folder, write_whole
 
-__all__ = ['write_audit', 'write_tables', 'MARKER']
+__all__ = ['write_audit', 'fill_folder', 'write_tables', 'MARKER']
 
 #: The file by which a folder is known to be an audit.
 MARKER = 'audit.yaml'
@@ -32,18 +32,35 @@ def write_audit(result, folder, *, overwrite=False, figures=True):
     OutputExistsError
         If the folder is there and may not be replaced.
     """
+    with whole_folder(folder, overwrite=overwrite, marker=MARKER) as temporary:
+        fill_folder(result, temporary, Path(folder), figures=figures)
+
+
+def fill_folder(result, temporary, folder, *, figures=True):
+    """
+    Write an audit into a folder that is being made.
+
+    Parameters
+    ----------
+    result : `~lensfinder_audit.audit.AuditResult`
+        The audit.
+    temporary : `~pathlib.Path`
+        Where the files are written.
+    folder : `~pathlib.Path`
+        Where they will stand; names of input files are relative to it.
+    figures : bool, optional
+        Whether to draw figures.
+    """
     from lensfinder_audit.plotting import draw_figures, save_figures
     from lensfinder_audit.report import render_report
 
-    with whole_folder(folder, overwrite=overwrite, marker=MARKER) as temporary:
-        write_tables(result, temporary)
-        drawn = draw_figures(result) if figures else []
-        save_figures(drawn, temporary / 'figures')
-        # paths in the file are relative to where the folder will stand
-        text = dump_config(result.options, result.inputs, Path(folder),
-                           example=result.summary.get('example', False))
-        (temporary / MARKER).write_text(text, encoding='utf-8')
-        (temporary / 'report.html').write_text(render_report(result, drawn), encoding='utf-8')
+    write_tables(result, temporary)
+    drawn = draw_figures(result) if figures else []
+    save_figures(drawn, temporary / 'figures')
+    text = dump_config(result.options, result.inputs, folder,
+                       example=result.summary.get('example', False))
+    (temporary / MARKER).write_text(text, encoding='utf-8')
+    (temporary / 'report.html').write_text(render_report(result, drawn), encoding='utf-8')
 
 
 def write_tables(result, folder):

@@ -2,7 +2,7 @@
 """Words that tables share: ways of discovery, and what a recovered fraction may be called."""
 import numpy as np
 
-__all__ = ['INDEPENDENCE', 'independence', 'quantity_name']
+__all__ = ['INDEPENDENCE', 'independence', 'quantity_name', 'describes_lenses']
 
 #: Ways of discovery that another lens finder had no part in, those in which
 #: one had, and what the completeness of either is called.
@@ -57,3 +57,31 @@ def quantity_name(classes):
         *completeness* only for independently found lenses.
     """
     return np.array([_QUANTITIES.get(str(item), _QUANTITIES['unknown']) for item in classes])
+
+
+#: Quantities that only a lens or an injected source has.
+_OF_LENSES = ('theta_e', 'z_lens', 'z_source', 'arc_snr', 'arc_visible', 'magnification', 'lens_q',
+              'tier', 'grade', 'discovery_method')
+
+
+def describes_lenses(name):
+    """
+    Tell whether a column holds what only lenses have, so that negatives have no value.
+
+    Parameters
+    ----------
+    name : str
+        Column.
+
+    Returns
+    -------
+    lenses_only : bool
+        True for Einstein radii, arcs and sources.
+
+    Examples
+    --------
+    >>> from lensfinder_audit.vocabulary import describes_lenses
+    >>> describes_lenses('theta_e'), describes_lenses('psfsize_r')
+    (True, False)
+    """
+    return name in _OF_LENSES or name.startswith(('source_', 'lensed_'))

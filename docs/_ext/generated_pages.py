@@ -4,7 +4,8 @@ Pages that are written from the package itself when the documentation is built.
 
 In ``docs/generated``: ``plugins_<kind>.rst`` (tables of the installed plugins),
 ``schemas.rst`` (columns of each table), ``cli_<command>.rst`` (the help
-texts) and ``reference/<module>.rst`` with the pages that gather them by floor.
+texts), ``model_card.rst`` (of the network that ships) and ``reference/<module>.rst``
+with the pages that gather them by floor.
 """
 import importlib
 from importlib.metadata import entry_points
@@ -45,6 +46,7 @@ def write_pages(app, config):
         pages |= command_pages()
     pages['more_samples.rst'] = toctree(app.srcdir, SAMPLE_PAGES)
     pages['more_guide.rst'] = toctree(app.srcdir, unplaced(app.srcdir) - SAMPLE_PAGES)
+    pages['model_card.rst'] = model_card_block()
     pages['schemas.rst'] = '\n'.join(schema_section(schema) for schema in tables.SCHEMAS.values())
     for path in folder.rglob('*.rst'):
         if str(path.relative_to(folder)) not in pages:
@@ -252,3 +254,24 @@ def command_pages():
 def _help_block(command, context):
     lines = command.get_help(context).splitlines()
     return '\n'.join(['.. code-block:: text', '', *(f'   {line}'.rstrip() for line in lines), ''])
+
+
+def model_card_block():
+    """Return what the card of the network that ships says, as a table and a list."""
+    from lensfinder_audit.classifiers.demo_network import model_card
+
+    card = model_card()
+    measured = dict(card['validation'])
+    gates = measured.pop('gates (AUC)')
+    rows = [[name, str(value)] for name, value in measured.items()]
+    rows += [[f'gate: {name}', str(value)] for name, value in gates.items()]
+    rows += [[name.replace('_', ' '), str(card[name])] for name in
+             ('architecture', 'parameters', 'n_train_lenses', 'n_train_negatives', 'epochs',
+              'training_seconds', 'seeds')]
+    rows.append(['command', f'``{card["command"]}``'])
+    table = list_table(['on the validation sample; then the training', ''], rows, '40 60')
+    limits = '\n'.join(f'- {text}' for text in card['limitations'])
+    return (f'The card of the network\n{"=" * 23}\n\n{table}\nA gate is the AUC of a logistic '
+            'regression, cross-validated over folds that share no brick, on what a finder should '
+            'not live on; beside it stand the same lenses without their arcs, and labels at '
+            f'random.\n\nIts limitations:\n\n{limits}\n')

@@ -12,7 +12,8 @@ from lensfinder_audit.exceptions import LensfinderAuditError
 
 __all__ = ['main']
 
-_COMMANDS = {'audit': 'lensfinder_audit.cli.audit:audit_command',
+_COMMANDS = {'demo': 'lensfinder_audit.cli.demo:demo_command',
+             'audit': 'lensfinder_audit.cli.audit:audit_command',
              'validate': 'lensfinder_audit.cli.validate:validate_command',
              'score': 'lensfinder_audit.cli.score:score_command',
              'inject': 'lensfinder_audit.cli.inject:inject_command',

@@ -204,7 +204,10 @@ def _samples(table, sample, rows):
 def _axis_columns(axis, number, inside):
     if axis.classes:
         return {axis.name: np.where(inside, np.array(axis.classes)[number], '')}
-    edges = u.Quantity(axis.edges, axis.unit) if axis.unit else np.asarray(axis.edges, dtype=float)
+    edges = np.asarray(axis.edges, dtype=float)
+    if axis.unit:
+        unit = u.Unit(axis.unit)  # of an AB magnitude, the magnitude
+        edges = u.Quantity(edges, getattr(unit, 'function_unit', unit))
     return {f'{axis.name}_min': np.where(inside, edges[number], np.nan),
             f'{axis.name}_max': np.where(inside, edges[number + 1], np.nan)}
 

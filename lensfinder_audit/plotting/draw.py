@@ -41,13 +41,14 @@ def draw_figures(result):
         the order of a report. Their number is bounded: what is left out stands
         in the tables.
     """
-    found = [*_score_figures(result), *_fraction_figures(result), *_false_positive_figures(result),
-             *_purity_figures(result), *_calibration_figures(result), *_roc_figures(result)]
+    found = [*_score_figures(result), *_fraction_figures(result), *_recovery_figures(result),
+             *_false_positive_figures(result), *_purity_figures(result),
+             *_calibration_figures(result), *_roc_figures(result)]
     if result.summary.get('simulated'):
         for item in found:
             mark_simulated(item['figure'])
             item['caption'] += ' Simulated data.'
-    return found
+    return found + list(result.galleries)
 
 
 def split_quantities(table):
@@ -171,6 +172,21 @@ def _fraction_figure(section, name, table):
                  f'{quantity} over {words}. Hatched cells are unsupported, blank ones empty, '
                  f'crossed ones impossible; intervals are in the table.{rest}',
                  f'{quantity} in cells of {words}')
+
+
+def _recovery_figures(result):
+    found = []
+    for name, table in _named(result.tables, 'recovery'):
+        names = axis_names(table)
+        table, rest = _few_panels(table)
+        words = ' and '.join(axis_words(table, axis) for axis in names)
+        draw = (plot_overall, plot_completeness, plot_surface)[len(names)]
+        marks = ('Hatched cells are unsupported, blank ones empty.' if len(names) == 2 else
+                 f'Bars are {interval_words(table.meta)}s, hosts resampled together.')
+        found.append(_item('recovery', name, draw(table),
+                           f'Recovered fraction of injections{" over " if words else ""}{words}. '
+                           f'{marks}{rest}', f'Recovered fraction of injections {words}'))
+    return found
 
 
 def _false_positive_figures(result):

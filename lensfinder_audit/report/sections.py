@@ -27,6 +27,10 @@ _TITLES = {
         'Recovered fraction, way of discovery unknown', 'For these lenses the sample does not say '
         'how they were found. Some may come from an earlier finder, so their fraction is kept '
         'apart from completeness.'),
+    'recovery': (
+        'Injection and recovery', 'Lensed sources injected into galaxies of the sample, and the '
+        'fraction that the finder recovers. It holds for sources and lenses like the injected ones; '
+        'on fewer hosts than the stated minimum a cell is unsupported.'),
     'false_positives': (
         'False positives', 'The fraction of objects taken to be negatives at or above the '
         'threshold. Lenses that hide among the negatives count as false positives here.'),
@@ -44,7 +48,8 @@ _TITLES = {
 
 _FRACTIONS = {'completeness': 'completeness', 'agreement': 'agreement',
               'unknown': 'recovered fraction'}
-_STEMS = {'false_positives': ('false-positive rate', {'n_recovered': 'false positives',
+_STEMS = {'recovery': ('recovered fraction', {'n': 'injections', 'n_groups': 'hosts'}),
+          'false_positives': ('false-positive rate', {'n_recovered': 'false positives',
                                                       'n': 'negatives'}),
           'purity': ('purity', {})}
 _PLACED = ('operating_points', 'conditions', 'roc', 'ranking', 'reliability', 'calibration',

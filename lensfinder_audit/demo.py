@@ -1,0 +1,251 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""
+The whole chain on the mock survey: catalogue, cutouts, scores, injections, audit.
+
+It needs no network and shows how the parts fit. What it cannot show is how any
+finder does on the sky; `REMARKS` says so in the report.
+"""
+import shutil
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.table import vstack
+
+from lensfinder_audit.audit import audit
+from lensfinder_audit.classifiers.demo_network import DemoNetwork, model_card
+from lensfinder_audit.config import InputFile
+from lensfinder_audit.exceptions import ConfigError
+from lensfinder_audit.files import whole_folder, write_whole
+from lensfinder_audit.manifest import cutout_keys
+from lensfinder_audit.measure.binning import Axis
+from lensfinder_audit.measure.completeness import completeness_table
+from lensfinder_audit.mock_cutouts import write_mock_survey
+from lensfinder_audit.mock_sample import ARC_SNR_LIMIT
+from lensfinder_audit.output import MARKER, fill_folder
+from lensfinder_audit.plotting.galleries import (false_positive_gallery, injection_gallery,
+                                                 lens_galleries)
+from lensfinder_audit.recovery import inject, injected_images
+from lensfinder_audit.scoring import score_manifest
+from lensfinder_audit.simulators.sie_sersic import SieSersic
+
+__all__ = ['run_demo', 'recovery_tables', 'AUDIT_OPTIONS', 'RECOVERY_AXES', 'THETA_E']
+
+_NAME = 'demo_network'
+_SEEING = (0.8, 1.1, 1.2, 1.3, 1.4, 1.5, 2.0)
+
+#: How the demo is audited; the prevalence is that of Euclid Q1 among random galaxies.
+AUDIT_OPTIONS = {
+    'fprs': [0.01, 0.001], 'by': ['psfsize_r', 'theta_e', 'nobs_z', 'type', 'psfsize_r,theta_e'],
+    'prevalence': 5e-4, 'group': 'brick', 'n_resamples': 4000, 'possible': {'nobs_z': [3, np.inf]},
+    'bins': {'psfsize_r': list(_SEEING), 'theta_e': [1.0, 1.25, 1.5, 1.75, 2.0, 2.6]},
+    'title': 'Demo: audit of a small network on a mock survey'}
+
+#: Einstein radii of the injection grid, in arcsec.
+THETA_E = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+
+#: Axes of injection and recovery.
+RECOVERY_AXES = (
+    (), (Axis('arc_snr', edges=(0, 2, 5, 10, 15, 20, ARC_SNR_LIMIT, 40, np.inf)),),
+    (Axis('theta_e', edges=(0.375, 0.625, 0.875, 1.125, 1.375, 1.75, 2.25, 2.75, 3.25),
+          unit='arcsec'),),
+    (Axis('source_mag_r', edges=(23, 23.5, 24, 24.5, 25, 25.5, 26), unit='mag(AB)'),),
+    (Axis('theta_e', edges=(0.375, 0.625, 0.875, 1.125, 1.375, 1.75, 2.25, 2.75, 3.25),
+          unit='arcsec'), Axis('psfsize_r', edges=_SEEING, unit='arcsec')))
+
+
+def run_demo(folder, *, n_rows=8000, n_injections=150, seed=11, workers=None, overwrite=False,
+             keep_cutouts=False, progress=None):
+    """
+    Render a mock survey, score it, inject into it, audit the finder and write it all.
+
+    Parameters
+    ----------
+    folder : str or `~pathlib.Path`
+        Appears complete or not at all.
+    n_rows : int, optional
+        Rows of the mock catalogue.
+    n_injections : int, optional
+        Injections at each Einstein radius of `THETA_E`.
+    seed : int, optional
+        Seed of survey and injections; those that the network was trained and
+        selected on are refused.
+    workers : int, optional
+        Processes that render; as many as there are processors by default.
+    overwrite : bool, optional
+        Whether an earlier demo or audit there may be replaced.
+    keep_cutouts : bool, optional
+        Whether the cutouts stay (some 120 KB each), for `score` and `inject`.
+    progress : callable, optional
+        Called as ``progress(step, n, total)``: ``n`` more of ``total`` are done.
+
+    Returns
+    -------
+    result : `~lensfinder_audit.audit.AuditResult`
+        With the tables of injection and recovery among its tables.
+
+    Raises
+    ------
+    ConfigError
+        If the seed is one that the network knows.
+    OutputExistsError
+        If the folder is there and may not be replaced.
+    """
+    known = model_card()['seeds']
+    if seed in known.values():
+        raise ConfigError(f'the network was trained and selected on the mock surveys of the seeds '
+                          f'{sorted(known.values())}; another seed than {seed} is an audit')
+    folder, tell = Path(folder), progress or (lambda step, n, total: None)
+    with whole_folder(folder, overwrite=overwrite, marker=MARKER) as temporary:
+        place = temporary / 'survey'
+        manifest, store = write_mock_survey(
+            place, n_rows=n_rows, seed=seed, workers=workers,
+            progress=lambda n: tell('render the survey', n, n_rows))
+        result, injections = _measured(manifest, store, temporary, n_injections, seed, tell)
+        _tell_where(result, temporary, folder)
+        tell('tables, figures, report', 0, 1)
+        result.galleries = _galleries(result, manifest, injections, store, seed)
+        write_whole(injections, temporary / 'injections.parquet')
+        fill_folder(result, temporary, folder)
+        if not keep_cutouts:
+            shutil.rmtree(place / 'cutouts')
+        tell('tables, figures, report', 1, 1)
+    return result
+
+
+def _measured(manifest, store, folder, n_injections, seed, tell):
+    """Score the survey and the injections; return the audit and the injections."""
+    finder = DemoNetwork()
+    scores = score_manifest(finder, manifest, store, name=_NAME, verify=False,
+                            progress=lambda n: tell('score the survey', n, len(manifest)))
+    scores.rename_column('score', _NAME)
+    scores['in_training'] = np.full(len(scores), 'no')  # other seeds than those of the training
+    scores.remove_columns(['classifier', 'score_kind'])
+    write_whole(scores, folder / 'scores.parquet')
+    total = n_injections * len(THETA_E)
+    injections = inject(_hosts(manifest), store, finder, SieSersic(), n=n_injections, seed=seed,
+                        grid={'theta_e': THETA_E * u.arcsec},
+                        progress=lambda n: tell('inject and score', n, total))
+    tell('audit', 0, 1)
+    result = audit(folder / 'scores.parquet', finders={_NAME: _NAME}, score_kind=finder.score_kind,
+                   **AUDIT_OPTIONS)
+    points = result.tables['operating_points']
+    result.tables |= recovery_tables(injections, points, n_resamples=AUDIT_OPTIONS['n_resamples'])
+    result.summary['remarks'] = _remarks(scores, injections)
+    tell('audit', 1, 1)
+    return result, injections
+
+
+def recovery_tables(injections, operating_points, *, axes=RECOVERY_AXES, n_resamples=4000):
+    """
+    Measure which injections are recovered at the operating points of an audit.
+
+    Parameters
+    ----------
+    injections : `~astropy.table.QTable`
+        As `~lensfinder_audit.recovery.inject` returns them.
+    operating_points : `~astropy.table.QTable`
+        Of an audit: ``finder``, ``operating_point``, ``threshold``.
+    axes : sequence of sequence of `~lensfinder_audit.measure.binning.Axis`, optional
+        One table is made for each.
+    n_resamples : int, optional
+        Bootstrap resamples.
+
+    Returns
+    -------
+    tables : dict of str to `~astropy.table.QTable`
+        Schema ``completeness``; groups are distinct hosts.
+    """
+    found = {}
+    for by in axes:
+        name = '_'.join(['recovery', *(['by', '_and_'.join(axis.name for axis in by)] if by else [])])
+        parts = []
+        for point in operating_points:
+            part = completeness_table(injections, threshold=float(point['threshold']), by=list(by),
+                                      score='score', group='host', n_resamples=n_resamples)
+            for column in ('operating_point', 'finder'):
+                part.add_column(np.full(len(part), str(point[column])), name=column, index=0)
+            part['threshold'] = float(point['threshold'])
+            parts.append(part)
+        found[name] = vstack(parts, metadata_conflicts='silent')
+        found[name].meta |= {'injections': dict(injections.meta),
+                             'realism': 'not measured: lenses and injections are both simulated'}
+        found[name].meta.pop('threshold')
+    return found
+
+
+def _hosts(manifest):
+    """Early-type galaxies without an arc and with all their pixels near the center."""
+    chosen = (np.asarray(manifest['morphology']) == 'early') & ~np.asarray(manifest['label'])
+    return manifest[chosen & (np.asarray(manifest['confuser_class']).astype(str) == '')]
+
+
+def _remarks(scores, injections):
+    """Say what a mock survey can and cannot show."""
+    measured = model_card()['validation']
+    lenses = np.asarray(scores['arc_snr'])[np.asarray(scores['label'])]
+    faint = float(np.mean(injections['arc_snr'] < ARC_SNR_LIMIT))
+    return [
+        'What this can show: that the chain runs from a catalogue to a verdict, what each table and '
+        'figure looks like, and how this one network responds to seeing, exposures, Einstein radius '
+        'and confusers of a survey whose every object is known.',
+        'What this cannot show: how any finder does on the sky. Galaxies, confusers, artefacts and '
+        'noise are drawn from stated distributions, simpler than nature; the network was trained on '
+        'the same distributions (with other seeds), so it is better here than it would be anywhere '
+        'else. Confusers are made more common than in nature, so false-positive rates of all '
+        'negatives together are not those of a survey.',
+        f'The mock lenses are drawn as known ones are: every arc has a signal to noise of '
+        f'{ARC_SNR_LIMIT:g} or more (median {np.median(lenses):.0f}), as a person would see. Of the '
+        f'injections, {100 * faint:.0f} % are fainter (median '
+        f'{np.median(injections["arc_snr"]):.0f}): completeness on known lenses says nothing of '
+        'them, recovery of injections does. The injected sources follow published priors, with a mean '
+        'g - r of 1.15, where those of the mock lenses are blue, with 0.5: at the same signal to '
+        'noise a finder that knows blue arcs recovers fewer of them.',
+        f'On its own validation sample the network reached an AUC of {measured["AUC"]}; its card, '
+        'with its limitations, is in the documentation.']
+
+
+def _tell_where(result, temporary, folder):
+    """Name the scores by the place where they will stand."""
+    read, = result.inputs['scores']
+    result.inputs['scores'] = [InputFile(folder / read.path.relative_to(temporary), read.sha256)]
+    result.summary['inputs'][0]['path'] = str(result.inputs['scores'][0].path)
+
+
+def _galleries(result, manifest, injections, store, seed):
+    sample, keys = result.sample, cutout_keys(result.sample)
+    threshold = float(result.tables['operating_points']['threshold'][0])
+
+    def images_of(rows):
+        return store.get(keys[rows])
+
+    return [*lens_galleries(sample, _NAME, images_of, threshold=threshold, simulated=True),
+            *false_positive_gallery(sample, _NAME, images_of, simulated=True),
+            *_injections_beside_lenses(sample, manifest, injections, store, images_of, seed)]
+
+
+def _injections_beside_lenses(sample, manifest, injections, store, images_of, seed, *, n=7):
+    lenses = np.flatnonzero(np.asarray(sample['label']).astype(bool))
+    lenses = np.random.default_rng(seed).choice(lenses, min(n, len(lenses)), replace=False)
+    near = _nearest(sample[lenses], injections)
+    row_of = {str(key): row for row, key in enumerate(manifest['object_id'])}
+    images = []
+    for row in injections[near]:
+        host = manifest[[row_of[str(row['host'])]]]
+        simulator = SieSersic(theta_e=row['theta_e'])
+        images.append(injected_images(host, [row['seed']], store, simulator)[0][0])
+    return injection_gallery(sample[lenses], injections[near], images_of(lenses), np.array(images),
+                             simulated=True)
+
+
+def _nearest(lenses, injections):
+    """Find for each lens the injection nearest in the logarithms of radius and S/N, each once."""
+    places = [np.stack([np.log(np.asarray(getattr(table[name], 'value', table[name]), dtype=float))
+                        for name in ('theta_e', 'arc_snr')], axis=1)
+              for table in (lenses, injections)]
+    found = []
+    for place in places[0]:
+        distance = ((places[1] - place) ** 2).sum(axis=1)
+        distance[found] = np.inf
+        found.append(int(np.nanargmin(distance)))
+    return found

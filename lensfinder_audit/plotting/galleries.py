@@ -1,0 +1,138 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Which stamps of an audit are worth a look: contact sheets with captions."""
+import numpy as np
+
+from lensfinder_audit.plotting.gallery import contact_sheet
+
+__all__ = ['lens_galleries', 'false_positive_gallery', 'injection_gallery']
+
+_COLUMNS = 7
+
+
+def lens_galleries(sample, finder, images_of, *, threshold, n=2 * _COLUMNS, simulated=False):
+    """
+    Draw lenses that a finder recovers and lenses that it misses.
+
+    Parameters
+    ----------
+    sample : `~astropy.table.Table`
+        Objects with ``label`` and the scores of the finder.
+    finder : str
+        Column of the scores.
+    images_of : callable
+        ``images_of(rows) -> (n, band, y, x)`` flux of rows of the sample.
+    threshold : float
+        Lenses below it are missed.
+    n : int, optional
+        Stamps in a sheet, at most.
+    simulated : bool, optional
+        Whether the sheets say that they are simulated.
+
+    Returns
+    -------
+    figures : list of dict
+        As `~lensfinder_audit.plotting.draw_figures` returns them; a sheet without
+        stamps is left out.
+    """
+    score = np.asarray(sample[finder], dtype=float)
+    lenses = np.flatnonzero(np.asarray(sample['label']).astype(bool) & np.isfinite(score))
+    lenses = lenses[np.argsort(-score[lenses], kind='stable')]
+    recovered, missed = lenses[score[lenses] >= threshold], lenses[score[lenses] < threshold][::-1]
+    at = f'the threshold {threshold:.4g}'
+    sheets = [('samples', 'lenses', _spread(recovered, n),
+               f'Recovered lenses, from the highest score of {finder} to the lowest above {at}, '
+               'evenly spaced in rank. Above each: score, Einstein radius, arc S/N where known.'),
+              ('completeness', 'missed_lenses', missed[:n],
+               f'Missed lenses: the {min(n, len(missed))} lowest scores of {finder} of the '
+               f'{len(missed)} below {at}.')]
+    return [_sheet(section, name, images_of(rows), [_lens_words(sample[row], finder)
+                                                    for row in rows], caption, simulated)
+            for section, name, rows, caption in sheets if len(rows)]
+
+
+def false_positive_gallery(sample, finder, images_of, *, per_family=2, simulated=False):
+    """
+    Draw the negatives with the highest scores of each confuser family.
+
+    Parameters
+    ----------
+    sample : `~astropy.table.Table`
+        Objects with ``label``, ``confuser_class`` and the scores of the finder.
+    finder : str
+        Column of the scores.
+    images_of : callable
+        As for `lens_galleries`.
+    per_family : int, optional
+        Stamps of each family.
+    simulated : bool, optional
+        Whether the sheet says that it is simulated.
+
+    Returns
+    -------
+    figures : list of dict
+        One sheet, or none without negatives.
+    """
+    score = np.asarray(sample[finder], dtype=float)
+    negatives = np.flatnonzero(~np.asarray(sample['label']).astype(bool) & np.isfinite(score))
+    negatives = negatives[np.argsort(-score[negatives], kind='stable')]
+    family = (np.asarray(sample['confuser_class']).astype(str)
+              if 'confuser_class' in sample.colnames else np.full(len(sample), ''))
+    names = sorted(set(family[negatives].tolist()), key=lambda name: (name == '', name))
+    rows = [row for name in names for row in negatives[family[negatives] == name][:per_family]]
+    if not rows:
+        return []
+    titles = [f'{family[row] or "no family"}  {score[row]:.3g}' for row in rows]
+    return [_sheet('false_positives', 'worst_false_positives', images_of(np.array(rows)), titles,
+                   f'The {per_family} negatives of each family with the highest scores of '
+                   f'{finder}; the number is the score.', simulated)]
+
+
+def injection_gallery(lenses, injections, lens_images, injected, *, simulated=False):
+    """
+    Draw lenses in one row and injections like them in the next.
+
+    Parameters
+    ----------
+    lenses, injections : (n,) `~astropy.table.Table`
+        A lens and an injection per column of the sheet, with ``theta_e`` and
+        ``arc_snr``.
+    lens_images, injected : (n, band, y, x) `~numpy.ndarray`
+        Their flux in nanomaggies.
+    simulated : bool, optional
+        Whether the sheet says that it is simulated.
+
+    Returns
+    -------
+    figures : list of dict
+        One sheet.
+    """
+    images = np.concatenate([lens_images, injected])
+    titles = [_lens_words(row) for table in (lenses, injections) for row in table]
+    return [_sheet('recovery', 'injections_beside_lenses', images, titles,
+                   'Above, lenses of the sample; below each, the injection nearest to it in Einstein '
+                   'radius and arc signal to noise (S/N).', simulated, columns=len(lenses))]
+
+
+def _spread(rows, n):
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int))]
+
+
+def _lens_words(row, finder=None):
+    words = [f'{row[finder]:.3g}'] if finder else []
+    if 'theta_e' in row.colnames and np.isfinite(float(_plain(row['theta_e']))):
+        words.append(f'{_plain(row["theta_e"]):.1f}"')
+    if 'arc_snr' in row.colnames and np.isfinite(float(_plain(row['arc_snr']))):
+        words.append(f'S/N {_plain(row["arc_snr"]):.0f}')
+    return '  '.join(words)
+
+
+def _plain(value):
+    return getattr(value, 'value', value)
+
+
+def _sheet(section, name, images, titles, caption, simulated, *, columns=_COLUMNS):
+    figure = contact_sheet(images, titles=titles, columns=columns, simulated=simulated)
+    if simulated:
+        caption += ' Simulated data.'
+    return {'name': name, 'figure': figure, 'caption': caption, 'alt': caption.partition('.')[0],
+            'section': section}
