@@ -15,16 +15,18 @@ from astropy.table import QTable, vstack
 from lensfinder_audit._recovery_arms import make_arms
 from lensfinder_audit._recovery_run import (PART_SIZE, assemble, keep, prepare_hosts, replay_row,
                                             run_identity, run_meta)
-from lensfinder_audit._recovery_work import Arm, Part, Work, light_in_annulus
+from lensfinder_audit._recovery_work import BASE, Arm, Part, Work, light_in_annulus
 from lensfinder_audit.engines.local import LocalEngine
 from lensfinder_audit.exceptions import (ConfigError, LensfinderAuditError, MeasurementError,
                                          PartitionError)
+from lensfinder_audit.files import read_table
 from lensfinder_audit.injection_plan import grid_values, host_pools, plan_injections
 from lensfinder_audit.manifest import check_cutouts, cutout_keys
 from lensfinder_audit.parts import Parts
-from lensfinder_audit.tables import require_columns
+from lensfinder_audit.tables import check_table, require_columns, schema_meta
 
-__all__ = ['inject', 'injected_images', 'replay', 'grid_values', 'host_pools', 'plan_injections']
+__all__ = ['inject', 'injected_images', 'replay', 'read_injections', 'cells_table',
+           'grid_values', 'host_pools', 'plan_injections']
 
 
 def inject(manifest, store, classifier, simulator, *, n, grid=None, seed=0, survey=None,
@@ -220,6 +222,78 @@ def replay(injections, rows, manifest, store, simulator, *, classifier=None, gri
         found.append(replay_row(work, row, number))
     images, again = zip(*found, strict=True)
     return np.concatenate(images), vstack(list(again), metadata_conflicts='silent')
+
+
+def read_injections(path):
+    """
+    Read a table of injections and check it.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        As ``lensfinder-audit inject`` writes it.
+
+    Returns
+    -------
+    injections : `~astropy.table.QTable`
+        Schema ``injections``.
+
+    Raises
+    ------
+    InputFileError
+        If the file cannot be read.
+    TableError
+        If a column is missing or wrong.
+    """
+    return check_table(read_table(path), 'injections')
+
+
+def cells_table(injections, *, min_groups=10):
+    """
+    Say on which hosts the cells of a grid rest.
+
+    Parameters
+    ----------
+    injections : `~astropy.table.QTable`
+        As `inject` returned it.
+    min_groups : int, optional
+        Cells on fewer distinct hosts are unsupported.
+
+    Returns
+    -------
+    cells : `~astropy.table.QTable`
+        Schema ``injection_cells``: the value of each parameter of the grid and the
+        range of each condition, hosts, injections, ``n_eff_hosts`` and the state. A
+        cell that no host lies in is empty.
+    """
+    meta = injections.meta
+    grid, bins = (meta.get(name) or {} for name in ('grid', 'host_bins'))
+    pools, n_cells = meta['n_hosts_in_pool'], meta['n_cells']
+    base = injections[injections['arm'] == BASE]
+    sizes = [len(values) for values in grid.values()] + [len(ends) - 1 for ends in bins.values()]
+    index = np.unravel_index(np.arange(n_cells), sizes) if sizes else []
+    columns = {'cell': np.arange(n_cells)}
+    for number, (name, values) in zip(index, [*grid.items(), *bins.items()], strict=True):
+        if name in grid:
+            columns[name] = np.array(values)[number]
+        else:
+            columns |= {f'{name}_min': np.array(values, dtype=float)[number],
+                        f'{name}_max': np.array(values, dtype=float)[number + 1]}
+    table = QTable({**columns, 'n_hosts': np.resize(pools, n_cells)})
+    counts = [np.unique(base['host'][base['cell'] == cell], return_counts=True)[1]
+              for cell in range(n_cells)]
+    table['n'] = np.array([int(item.sum()) for item in counts])
+    table['n_failed'] = np.bincount(base['cell'][base['problem'] != ''], minlength=n_cells)
+    table['n_distinct_hosts'] = np.array([len(item) for item in counts])
+    table['n_eff_hosts'] = np.array([item.sum() ** 2 / max((item ** 2).sum(), 1)
+                                     for item in counts], dtype=float)
+    few = table['n_distinct_hosts'] < min_groups
+    none = table['n_hosts'] == 0
+    table['state'] = np.where(none, 'empty', np.where(few, 'unsupported', 'supported'))
+    table['reason'] = np.where(none, 'no host in these conditions', np.where(
+        few, f'fewer than {min_groups} hosts', ''))
+    table.meta = schema_meta('injection_cells', min_groups=min_groups)
+    return check_table(table, 'injection_cells')
 
 
 def _try_one(work, plan):

@@ -17,6 +17,7 @@ _COMMANDS = {'demo': 'lensfinder_audit.cli.demo:demo_command',
              'validate': 'lensfinder_audit.cli.validate:validate_command',
              'score': 'lensfinder_audit.cli.score:score_command',
              'inject': 'lensfinder_audit.cli.inject:inject_command',
+             'replay': 'lensfinder_audit.cli.replay:replay_command',
              'plugins': 'lensfinder_audit.cli.plugins:plugins_command',
              'plan': 'lensfinder_audit.cli.plan:plan_command'}
 

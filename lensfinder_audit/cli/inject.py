@@ -4,137 +4,167 @@ from pathlib import Path
 
 import click
 
-from lensfinder_audit.cli.finders import load_finder, read_arguments
+from lensfinder_audit.cli.injection_tables import make_tables, report
 from lensfinder_audit.cli.options import read_bins
-from lensfinder_audit.exceptions import ConfigError
 
 __all__ = ['inject_command']
 
 _MARKER = 'injections.parquet'
+_FILE = {'type': click.Path(dir_okay=False), 'metavar': 'FILE'}
+
+# name, further arguments and help of each option, by what they are about
+_HOSTS = (
+    ('--store', {'type': click.Path(file_okay=False), 'metavar': 'DIR'},
+     'Cutout store of the hosts. [cutouts, beside HOSTS]'),
+    ('--stamps', {'is_flag': True}, 'HOSTS are FITS stamps; .npz files always are stamps.'),
+    ('--set', {'dest': 'constants', 'multiple': True, 'metavar': 'COLUMN=VALUE'},
+     'One value for all hosts, such as psfsize_r=1.3.'),
+    ('--where', {'multiple': True, 'metavar': 'CONDITION'},
+     'Hosts that are used, such as "psfsize_r < 1.5" or "type in SER,DEV".'),
+    ('--known', _FILE, 'Positions of known lenses; hosts near them are left out.'),
+    ('--known-radius', {'type': click.FloatRange(0, min_open=True), 'default': 11.0,
+                        'show_default': True}, 'How near, in arcsec.'),
+    ('--keep-lenses', {'is_flag': True}, 'Also inject into hosts that are labelled as lenses.'),
+    ('--keep-flagged', {'is_flag': True},
+     'Also inject into hosts that lack a band or many pixels.'),
+    ('--host-bins', {'multiple': True, 'metavar': 'COLUMN=EDGES'},
+     'Cells of conditions, each filled from its own hosts, such as psfsize_r=0.9,1.2,1.5.'))
+_SYSTEMS = (
+    ('--simulator', {'default': 'sie_sersic', 'show_default': True}, 'Simulator plugin.'),
+    ('--priors', {'dest': 'priors_file', 'metavar': 'FILE'},
+     'YAML file of priors, or "published" or "host_light".'),
+    ('--prior', {'dest': 'priors', 'multiple': True, 'metavar': 'NAME=VALUE'},
+     'Argument of the simulator; two ends as [0.5, 2.0], in arcsec for angles.'),
+    ('--grid', {'multiple': True, 'metavar': 'NAME=A,B,...'},
+     'Values of an argument of the simulator; several make all combinations.'),
+    ('--number', {'short': '-n', 'type': click.IntRange(1), 'default': 500, 'show_default': True},
+     'Injections, in each cell of the grid.'),
+    ('--psf', {'metavar': 'PROFILE'}, 'gaussian, or moffat:BETA. [moffat:3.5]'),
+    ('--gain', {}, 'exptime, sky, none or electrons per nanomaggy. [exptime, else sky]'),
+    ('--pair', {'multiple': True, 'metavar': 'WHAT'},
+     'Also with one thing changed: noise, psf, clip (each also WHAT=VALUE) or simulator=NAME.'))
+_RESULT = (
+    ('--threshold', {'type': float, 'required': True}, 'Score from which one is recovered.'),
+    ('--by', {'multiple': True, 'metavar': 'COLUMN[,COLUMN]'},
+     'Axis of the completeness, such as theta_e,psfsize_r.'),
+    ('--bins', {'multiple': True, 'metavar': 'AXIS=BINS'},
+     'Edges (0.5,1,2), quantile or published. [--host-bins, where given]'),
+    ('--min-groups', {'type': click.IntRange(1), 'default': 10, 'show_default': True},
+     'Cells on fewer hosts are unsupported.'),
+    ('--match', _FILE, 'Real lenses with annulus_snr; weights make the injections like them.'),
+    ('--match-on', {'default': 'annulus_snr', 'show_default': True, 'metavar': 'COLUMN[,COLUMN]'},
+     'What is matched.'),
+    ('--keep-images', {'is_flag': True}, 'Keep the images, as a cutout store.'))
+_RUN = (
+    ('--checkpoint', _FILE, 'File that the plugin MODEL is loaded from.'),
+    ('--option', {'dest': 'options', 'multiple': True, 'metavar': 'NAME=VALUE'},
+     'Argument of the finder.'),
+    ('--seed', {'type': int, 'default': 0, 'show_default': True}, 'Seed of the injections.'),
+    ('--batch-size', {'type': click.IntRange(1), 'default': 64, 'show_default': True},
+     'Injections made at a time.'),
+    ('--workers', {'type': click.IntRange(1), 'default': 1, 'show_default': True}, 'Processes.'),
+    ('--overwrite', {'is_flag': True}, 'Replace earlier injections in DIR.'))
+
+
+def _options(command):
+    for name, rest, text in reversed((*_HOSTS, *_SYSTEMS, *_RESULT, *_RUN)):
+        rest = dict(rest)
+        names = [item for item in (rest.pop('short', None), name, rest.pop('dest', None)) if item]
+        command = click.option(*names, help=text, **rest)(command)
+    return command
 
 
 @click.command('inject', short_help='Inject lensed sources into hosts and count what is recovered.')
 @click.argument('model')
-@click.argument('manifest', type=click.Path(dir_okay=False))
+@click.argument('hosts', nargs=-1, required=True, type=click.Path(dir_okay=False, exists=True))
 @click.option('-o', '--output', required=True, type=click.Path(file_okay=False), metavar='DIR',
               help='Folder for the injections and the tables; made anew.')
-@click.option('--store', type=click.Path(file_okay=False), metavar='DIR',
-              help='Cutout store of the hosts. [cutouts, beside MANIFEST]')
-@click.option('--simulator', default='sie_sersic', show_default=True, help='Simulator plugin.')
-@click.option('--prior', 'priors', multiple=True, metavar='NAME=VALUE',
-              help='Argument of the simulator; two ends as [0.5, 2.0], in arcsec for angles.')
-@click.option('--grid', multiple=True, metavar='NAME=A,B,...',
-              help='Values of an argument of the simulator; several make all combinations.')
-@click.option('-n', '--number', type=click.IntRange(1), default=500, show_default=True,
-              help='Injections, in each cell of the grid.')
-@click.option('--threshold', type=float, required=True, help='Score from which one is recovered.')
-@click.option('--by', multiple=True, metavar='COLUMN[,COLUMN]',
-              help='Axis of the completeness, such as theta_e,psfsize_r.')
-@click.option('--bins', multiple=True, metavar='AXIS=BINS',
-              help='Edges (0.5,1,2), quantile or published.')
-@click.option('--min-groups', type=click.IntRange(1), default=10, show_default=True,
-              help='Cells on fewer hosts are unsupported.')
-@click.option('--checkpoint', type=click.Path(dir_okay=False), metavar='FILE',
-              help='File that the plugin MODEL is loaded from.')
-@click.option('--option', 'options', multiple=True, metavar='NAME=VALUE',
-              help='Argument of the finder.')
-@click.option('--seed', type=int, default=0, show_default=True, help='Seed of the injections.')
-@click.option('--batch-size', type=click.IntRange(1), default=64, show_default=True,
-              help='Injections made at a time.')
-@click.option('--overwrite', is_flag=True, help='Replace earlier injections in DIR.')
-def inject_command(model, manifest, output, overwrite, **values):
+@_options
+@click.pass_context
+def inject_command(context, model, hosts, output, overwrite, **values):
     """
-    Inject lensed sources into the hosts of MANIFEST, score them with MODEL (an
-    ONNX file or a classifier plugin), and count the recovered ones.
+    Inject lensed sources into HOSTS, score them with MODEL (an ONNX file or a
+    classifier plugin), and count the recovered ones.
 
-    Every host is used once in a cell before any is used again; the tables say on
-    how many distinct hosts a cell rests.
+    HOSTS is a manifest with its cutout store, or stamps (.npz, FITS). After an
+    interruption, the same command goes on where it stopped. Every host is used once
+    in a cell before any is used again; the tables say on how many distinct hosts a
+    cell rests. "replay" makes any row again.
     """
+    import shutil
+
+    from lensfinder_audit.cli.injection_run import CONFIG, make_run, write_config
     from lensfinder_audit.files import refuse_folder, whole_folder, write_whole
 
+    output = Path(output).resolve()
     refuse_folder(output, overwrite, _MARKER)
-    injections = _run(model, manifest, values)
-    tables = _tables(injections, values)
+    parts, values = output.with_name(f'.{output.name}.parts'), {'model': model, **values}
+    run = make_run(hosts, values, _stamp_folder(parts, hosts))
+    injections = _inject(run, values, parts)
+    tables, refused = make_tables(injections, run, values)
     with whole_folder(output, overwrite=overwrite, marker=_MARKER) as folder:
         write_whole(injections, folder / _MARKER)
+        write_config(folder / CONFIG, hosts, values, run)
         for name, table in tables.items():
             write_whole(table, folder / f'{name}.ecsv')
-    _report(tables['recovery'], injections)
+        for source, name in ((run.stamps, 'hosts'), (_images(parts, values), 'images')):
+            if source is not None:
+                shutil.copytree(source, folder / name)
+    shutil.rmtree(parts)
+    report(tables, injections, refused)
     click.echo(output)
+    context.exit(1 if refused else 0)
 
 
-def _run(model, manifest, values):
+def _inject(run, values, parts):
+    import warnings
+
     from tqdm import tqdm
 
-    from lensfinder_audit.cutouts import CutoutStore
-    from lensfinder_audit.files import sha256
-    from lensfinder_audit.manifest import read_manifest
-    from lensfinder_audit.recovery import grid_values, inject
-
-    hosts = read_manifest(manifest)
-    store = CutoutStore(values['store'] or Path(manifest).parent / 'cutouts')
-    finder = load_finder(model, values['checkpoint'], read_arguments(values['options']),
-                         values['batch_size'])
-    simulator, grid = _simulator(values)
-    total = values['number'] * len(grid_values(simulator, grid))
-    with tqdm(total=total, unit=' injections', disable=None) as bar:
-        found = inject(hosts, store, finder, simulator, n=values['number'], grid=grid,
-                       seed=values['seed'], batch_size=values['batch_size'], progress=bar.update)
-    found.meta['manifest_sha256'] = sha256(manifest)
-    return found
-
-
-def _simulator(values):
-    """Make the simulator and its grid; bare numbers take the unit of the default."""
-    from astropy import units as u
-
+    from lensfinder_audit.injection import GainWarning
     from lensfinder_audit.plugins import load_plugin
+    from lensfinder_audit.recovery import grid_values, host_pools, inject
 
-    cls = load_plugin('simulators', values['simulator'])
-    defaults = cls().parameters()
-
-    def with_unit(name, value):
-        unit = getattr(defaults.get(name), 'unit', None)
-        value = tuple(value) if isinstance(value, list) else value
-        return value if unit is None else u.Quantity(value, unit)
-
-    grid = {name: with_unit(name, value) for name, value in read_bins(values['grid'],
-                                                                     '--grid').items()}
-    priors = {name: with_unit(name, value)
-              for name, value in read_arguments(values['priors'], '--prior').items()}
-    try:
-        return cls(**priors), grid
-    except TypeError as error:
-        raise ConfigError(f'the simulator {values["simulator"]!r} takes {sorted(defaults)}; '
-                          f'--prior: {error}') from error
-
-
-def _tables(injections, values):
-    from lensfinder_audit.composition import check_axes
-    from lensfinder_audit.measure.binning import make_axis
-    from lensfinder_audit.measure.completeness import completeness_table
-    from lensfinder_audit.surveys.legacy_dr10 import LEGACY_DR10
-
-    bins = read_bins(values['bins'])
-    found = {}
-    for names in [[], *check_axes(injections, values['by'])]:
-        by = [make_axis(injections[name], name, bins=bins.get(name, 'auto'),
-                        published=getattr(LEGACY_DR10.conditions.get(name), 'published_edges', ()),
-                        unit=str(getattr(injections[name], 'unit', '') or ''))
-              for name in names]
-        key = '_'.join(['recovery', *(['by', '_and_'.join(names)] if names else [])])
-        found[key] = completeness_table(
-            injections, threshold=values['threshold'], by=by, score='score', group='host',
-            min_groups=values['min_groups'])
+    bins = read_bins(values['host_bins'], '--host-bins')
+    cells = len(grid_values(run.simulator, run.options['grid'])) * sum(
+        len(pool) > 0 for pool in host_pools(run.manifest, bins))
+    workers = values['workers']
+    engine = load_plugin('engines', 'local')(workers=workers) if workers > 1 else None
+    with tqdm(total=values['number'] * cells, unit=' injections', disable=None) as bar:
+        try:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter('always', GainWarning)
+                found = inject(run.manifest, run.store, run.finder, run.simulator,
+                               n=values['number'], seed=values['seed'], host_bins=bins,
+                               batch_size=values['batch_size'], progress=bar.update, engine=engine,
+                               parts=parts, inputs=run.inputs, keep_images=_images(parts, values),
+                               **run.options)
+        except KeyboardInterrupt:
+            bar.close()
+            click.echo('Interrupted; the same command goes on from here.', err=True)
+            raise click.exceptions.Exit(130) from None
+    for item in said:
+        click.echo(f'Warning: {item.message}', err=True)
+    found.meta['gain']['warnings'] = [str(item.message) for item in said
+                                      if issubclass(item.category, GainWarning)]
+    found.meta['host_rules'] = [dict(zip(run.rules.colnames, map(_plain, row), strict=True))
+                                for row in run.rules]
     return found
 
 
-def _report(table, injections):
-    row = table[0]
-    click.echo(f'{row["n_recovered"]} of {row["n"]} injections in {row["n_groups"]} hosts are '
-               f'recovered: {row["estimate"]:.4f} [{row["lo"]:.4f}, {row["hi"]:.4f}] '
-               f'({100 * table.meta["confidence"]:g} % {table.meta["interval"]}, hosts resampled '
-               'together)')
-    if not injections.meta['shot_noise']:
-        click.echo('The manifest has no exposure times (exptime_g ...): the arcs carry no shot '
-                   'noise.')
+def _plain(value):
+    return value.item() if hasattr(value, 'item') else value
+
+
+def _images(parts, values):
+    return parts / 'images' if values['keep_images'] else None
+
+
+def _stamp_folder(parts, hosts):
+    """Stamps of other files than before get a folder of their own."""
+    from hashlib import sha256
+
+    from lensfinder_audit.files import sha256 as checksum
+
+    digests = ''.join(checksum(name) for name in hosts)
+    return parts / f'hosts-{sha256(digests.encode()).hexdigest()[:12]}'

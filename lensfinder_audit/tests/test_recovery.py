@@ -123,7 +123,7 @@ def test_mock_lenses_have_arcs_that_a_person_would_see():
 
 
 def test_inject_command(hosts, tmp_path, monkeypatch):
-    monkeypatch.setattr('lensfinder_audit.cli.inject.load_finder',
+    monkeypatch.setattr('lensfinder_audit.cli.injection_run.load_finder',
                         lambda *ignored: MeanOfAnnulus())
     command = ['inject', 'annulus', str(hosts[0] / 'hosts.parquet'), '-o', str(tmp_path / 'out'),
                '-n', '12', '--grid', 'theta_e=0.5,2.0', '--prior', 'r_magnitude=[21, 22]',
@@ -132,14 +132,14 @@ def test_inject_command(hosts, tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     assert 'of 24 injections in' in result.output
     table = read_table(tmp_path / 'out' / 'recovery_by_theta_e.ecsv')
-    assert table['n'].sum() == 24 and table.meta['cluster'] == 'host'
+    assert table['n'].sum() == 24 and table.meta['cluster'] == 'group'
     assert len(read_table(tmp_path / 'out' / 'injections.parquet')) == 24
     refused = CliRunner().invoke(main, command)
     assert refused.exit_code == 2 and 'is there already' in refused.output
 
 
 def test_inject_command_names_a_wrong_prior(hosts, tmp_path, monkeypatch):
-    monkeypatch.setattr('lensfinder_audit.cli.inject.load_finder',
+    monkeypatch.setattr('lensfinder_audit.cli.injection_run.load_finder',
                         lambda *ignored: MeanOfAnnulus())
     result = CliRunner().invoke(main, [
         'inject', 'annulus', str(hosts[0] / 'hosts.parquet'), '-o', str(tmp_path / 'out'),
