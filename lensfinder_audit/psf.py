@@ -11,8 +11,8 @@ from abc import abstractmethod
 
 import numpy as np
 from astropy import units as u
-from scipy import fft
 
+from lensfinder_audit._convolution import convolve_stamp
 from lensfinder_audit.exceptions import ConfigError, TableError, did_you_mean
 from lensfinder_audit.interfaces import PSF
 from lensfinder_audit.tables import require_columns
@@ -61,12 +61,18 @@ class _RoundPSF(PSF):
             Odd sizes that hold the widest; each follows from its own width
             alone, is sampled at pixel centers and sums to 1.
         """
+        quadrants = self._quadrants(pixel_scale)
+        around = np.abs(np.arange(1 - quadrants.shape[-1], quadrants.shape[-1]))
+        return quadrants[..., around[:, None], around]
+
+    def _quadrants(self, pixel_scale):
+        """Return the quarter of each kernel from its center on; the others mirror it."""
         fwhm = (self.fwhm / pixel_scale).to_value('')[..., None, None]
-        size = int(np.ceil(self._reach() * fwhm.max(initial=0)))
-        offset = np.arange(-size, size + 1)
+        offset = np.arange(int(np.ceil(self._reach() * fwhm.max(initial=0))) + 1)
         radius = np.hypot(offset, offset[:, None]) / fwhm
         values = np.where(radius <= self._reach(), self._profile(radius), 0)
-        return values / values.sum(axis=(-2, -1), keepdims=True)
+        sides = np.where(offset, 2, 1)
+        return values / (values * sides * sides[:, None]).sum(axis=(-2, -1), keepdims=True)
 
 
 class GaussianPSF(_RoundPSF):
@@ -221,7 +227,7 @@ def convolve(images, psf, pixel_scale, *, pixel_integrated=False):
     Parameters
     ----------
     images : (n, band, y, x) array_like
-        Flux per pixel; finite. A single plane, (n, 1, y, x), is spread to all
+        Flux per pixel; finite. float32 is transformed as such. A single plane, (n, 1, y, x), is spread to all
         bands of the PSF.
     psf : `~lensfinder_audit.interfaces.PSF`
         Of n rows and all bands.
@@ -234,7 +240,7 @@ def convolve(images, psf, pixel_scale, *, pixel_integrated=False):
     Returns
     -------
     convolved : (n, band, y, x) `~numpy.ndarray`
-        float64. What a kernel carries over the edge of a stamp is lost, none
+        float32 for such images, else float64. What a kernel carries over the edge of a stamp is lost, none
         of it comes in at the other edge.
 
     Raises
@@ -260,33 +266,18 @@ def convolve(images, psf, pixel_scale, *, pixel_integrated=False):
     >>> print(convolve(image, psf, 0.262 * u.arcsec)[0, 0, 15, [0, 1, 30]].round(4))
     [0.0421 0.0369 0.    ]
     """
-    images = np.asarray(images, dtype=float)
+    images = np.asarray(images)
+    images = images.astype(np.float32 if images.dtype == np.float32 else float, copy=False)
     check_psf(psf, images.shape[-2:], pixel_scale, rows=len(images), bands=images.shape[1])
-    shape = images.shape[-2:]
-    out = np.empty((len(images), psf.fwhm.shape[1], *shape))
+    out = np.empty((len(images), psf.fwhm.shape[1], *images.shape[-2:]), dtype=images.dtype)
+    quadrant = isinstance(psf, _RoundPSF)
     for start in range(0, len(images), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        kernels = psf[rows].kernels(pixel_scale)
-        out[rows] = [_convolve_one(image, kernel, pixel_integrated)
-                     for image, kernel in zip(images[rows], kernels, strict=True)]
+        rows = psf[start:start + _BLOCK]
+        kernels = rows._quadrants(pixel_scale) if quadrant else rows.kernels(pixel_scale)
+        for row, kernel in enumerate(kernels.astype(images.dtype, copy=False), start):
+            out[row] = convolve_stamp(images[row], kernel, quadrant=quadrant,
+                                      pixel_integrated=pixel_integrated)
     return out
-
-
-def _convolve_one(image, kernel, pixel_integrated):
-    """Of (band, y, x) or (1, y, x) with (band, ky, kx)."""
-    (ny, nx), reach = image.shape[-2:], np.array(kernel.shape[-2:]) // 2
-    size = [fft.next_fast_len(int(n), real=True) for n in (ny, nx) + reach]
-    # A kernel larger than the stamp need not be transformed beyond its size.
-    kernel = kernel[..., max(reach[0] - ny + 1, 0):reach[0] + ny,
-                    max(reach[1] - nx + 1, 0):reach[1] + nx]
-    reach = np.array(kernel.shape[-2:]) // 2
-    product = fft.rfft2(image, size) * fft.rfft2(kernel, size)
-    if pixel_integrated:
-        product /= np.sinc(fft.fftfreq(size[0]))[:, None] * np.sinc(fft.rfftfreq(size[1]))
-    whole = fft.irfft2(product, size)
-    rows, columns = ((np.arange(n) + r) % s for n, r, s in
-                     zip((ny, nx), reach, size, strict=True))
-    return whole[..., rows[:, None], columns]
 
 
 def check_psf(psf, shape, pixel_scale, *, rows, bands):

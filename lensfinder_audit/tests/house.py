@@ -18,7 +18,7 @@ FLOORS = {
 _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
         'vocabulary', '_readers', '_fits', 'psf',
-        'psf_models'),
+        'psf_models', '_convolution'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
         'cutouts', '_cutout_writer', 'stamps', 'engines', 'scoretable', 'parts',
         'condition_maps'),
