@@ -158,7 +158,7 @@ def recovery_tables(injections, operating_points, *, axes=RECOVERY_AXES, n_resam
     """
     found = {}
     for by in axes:
-        name = '_'.join(['recovery', *(['by', '_and_'.join(axis.name for axis in by)] if by else [])])
+        name = f'recovery_by_{"_and_".join(axis.name for axis in by)}' if by else 'recovery'
         parts = []
         for point in operating_points:
             part = completeness_table(injections, threshold=float(point['threshold']), by=list(by),
@@ -166,9 +166,10 @@ def recovery_tables(injections, operating_points, *, axes=RECOVERY_AXES, n_resam
             for column in ('operating_point', 'finder'):
                 part.add_column(np.full(len(part), str(point[column])), name=column, index=0)
             part['threshold'] = float(point['threshold'])
+            part['quantity'] = np.full(len(part), 'recovered fraction of injections')
             parts.append(part)
         found[name] = vstack(parts, metadata_conflicts='silent')
-        found[name].meta |= {'injections': dict(injections.meta),
+        found[name].meta |= {'objects': 'injections', 'injections': dict(injections.meta),
                              'realism': 'not measured: lenses and injections are both simulated'}
         found[name].meta.pop('threshold')
     return found
@@ -186,21 +187,21 @@ def _remarks(scores, injections):
     lenses = np.asarray(scores['arc_snr'])[np.asarray(scores['label'])]
     faint = float(np.mean(injections['arc_snr'] < ARC_SNR_LIMIT))
     return [
-        'What this can show: that the chain runs from a catalogue to a verdict, what each table and '
-        'figure looks like, and how this one network responds to seeing, exposures, Einstein radius '
-        'and confusers of a survey whose every object is known.',
+        'What this can show: that the chain runs from a catalogue to a verdict, what each table '
+        'and figure looks like, and how this one network responds to seeing, exposures, Einstein '
+        'radius and confusers of a survey whose every object is known.',
         'What this cannot show: how any finder does on the sky. Galaxies, confusers, artefacts and '
-        'noise are drawn from stated distributions, simpler than nature; the network was trained on '
-        'the same distributions (with other seeds), so it is better here than it would be anywhere '
-        'else. Confusers are made more common than in nature, so false-positive rates of all '
-        'negatives together are not those of a survey.',
+        'noise are drawn from stated distributions, simpler than nature; the network was trained '
+        'on the same distributions (with other seeds), so it is better here than it would be '
+        'anywhere else. Confusers are made more common than in nature, so false-positive rates of '
+        'all negatives together are not those of a survey.',
         f'The mock lenses are drawn as known ones are: every arc has a signal to noise of '
-        f'{ARC_SNR_LIMIT:g} or more (median {np.median(lenses):.0f}), as a person would see. Of the '
-        f'injections, {100 * faint:.0f} % are fainter (median '
+        f'{ARC_SNR_LIMIT:g} or more (median {np.median(lenses):.0f}), as a person would see. Of '
+        f'the injections, {100 * faint:.0f} % are fainter (median '
         f'{np.median(injections["arc_snr"]):.0f}): completeness on known lenses says nothing of '
-        'them, recovery of injections does. The injected sources follow published priors, with a mean '
-        'g - r of 1.15, where those of the mock lenses are blue, with 0.5: at the same signal to '
-        'noise a finder that knows blue arcs recovers fewer of them.',
+        'them, recovery of injections does. The injected sources follow published priors, with a '
+        'mean g - r of 1.15, where those of the mock lenses are blue, with 0.5: at the same signal '
+        'to noise a finder that knows blue arcs recovers fewer of them.',
         f'On its own validation sample the network reached an AUC of {measured["AUC"]}; its card, '
         'with its limitations, is in the documentation.']
 

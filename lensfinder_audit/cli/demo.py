@@ -72,6 +72,7 @@ def _print_recovery(table):
                f'({100 * table.meta["confidence"]:g} % {table.meta["interval"]}, hosts resampled '
                'together)')
     for row in rows:
-        click.echo(f'  {row["arc_snr_min"]:>4g} to {row["arc_snr_max"]:<4g} {row["n_recovered"]:>5} '
-                   f'of {row["n"]:<5} {row["estimate"]:.3f} [{row["lo"]:.3f}, {row["hi"]:.3f}]'
-                   + ('' if row['supported'] else f'  {row["state"]}'))
+        state = '' if row['supported'] else f'  {row["state"]}'
+        click.echo(f'  {row["arc_snr_min"]:>4g} to {row["arc_snr_max"]:<4g} '
+                   f'{row["n_recovered"]:>5} of {row["n"]:<5} {row["estimate"]:.3f} '
+                   f'[{row["lo"]:.3f}, {row["hi"]:.3f}]{state}')

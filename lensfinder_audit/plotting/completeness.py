@@ -10,8 +10,8 @@ from lensfinder_audit.exceptions import MeasurementError
 from lensfinder_audit.plotting import marks
 from lensfinder_audit.plotting.places import axis_names, axis_words, cell_places
 from lensfinder_audit.plotting.style import (NARROW, WIDE, add_note, group_indices, group_rows,
-                                             interval_words, new_figure, panel_title, plain,
-                                             sample_style, sample_words, styled, values)
+                                             interval_words, new_figure, object_words, panel_title,
+                                             plain, sample_style, sample_words, styled, values)
 
 __all__ = ['plot_completeness', 'plot_surface', 'quantity_words']
 
@@ -149,7 +149,7 @@ def _note(table, n_left_out):
     words = [f'bars: {interval_words(table.meta)}']
     if table.meta.get('cluster'):
         words.append(f'resampled by {plain(table.meta["cluster"])}')
-    words.append('n: lenses in the bin')
+    words.append(f'n: {object_words(table)} in the bin')
     if n_left_out > 0:
         words.append(f'{n_left_out} more panels in the table')
     return '; '.join(words)
@@ -185,7 +185,7 @@ def plot_surface(table, *, max_panels=4):
     outside = 0
     for panel, (key, rows) in zip(axes, shown, strict=False):
         outside += _draw_surface(panel, rows, across, up)
-        panel.set_title(f'{panel_title(key)}\n{sample_words(key)}', loc='left')
+        panel.set_title(f'{panel_title(key)}\n{sample_words(key, object_words(table))}', loc='left')
     _hide(axes[len(shown):])
     scale = ScalarMappable(Normalize(0, 1), 'cividis')
     figure.colorbar(scale, ax=axes, label=_short(quantity_words(table)), aspect=30, pad=0.02)
@@ -236,9 +236,9 @@ def _halo(color, state):
 
 
 def _surface_note(table, outside, n_left_out):
-    words = ['fraction above number of lenses']
+    words = [f'fraction above number of {object_words(table)}']
     if outside:
-        words.append('lenses without a value are in the table only')
+        words.append(f'{object_words(table)} without a value are in the table only')
     if n_left_out > 0:
         words.append(f'{n_left_out} more panels in the table')
     return f'{"; ".join(words)}; {interval_words(table.meta)}s in the table'

@@ -109,8 +109,9 @@ def injection_gallery(lenses, injections, lens_images, injected, *, simulated=Fa
     images = np.concatenate([lens_images, injected])
     titles = [_lens_words(row) for table in (lenses, injections) for row in table]
     return [_sheet('recovery', 'injections_beside_lenses', images, titles,
-                   'Above, lenses of the sample; below each, the injection nearest to it in Einstein '
-                   'radius and arc signal to noise (S/N).', simulated, columns=len(lenses))]
+                   'Above, lenses of the sample; below each, the injection nearest to it in '
+                   'Einstein radius and arc signal to noise (S/N).', simulated,
+                   columns=len(lenses))]
 
 
 def _spread(rows, n):

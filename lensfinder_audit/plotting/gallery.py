@@ -96,11 +96,12 @@ def colour_image(image, *, scales=GRZ_SCALES, stretch=0.06, softening=8.0):
     -------
     colours : (y, x, 3) `~numpy.ndarray` of uint8
         Red, green and blue after Lupton et al. 2004 (arXiv:astro-ph/0312483);
-        grey where a band has no value.
+        grey where a band has no value; a band that is missing whole counts as dark.
     """
     image = np.asarray(image, dtype=float)
-    missing = ~np.isfinite(image).all(axis=0)
-    bands = np.where(missing, 0.0, image)
+    held = np.isfinite(image).any(axis=(1, 2))  # a band that is missing whole hides no other
+    missing = ~np.isfinite(image[held]).all(axis=0) | ~held.any()
+    bands = np.where(missing, 0.0, np.where(held[:, None, None], image, 0.0))
     blue, green, red = bands * np.reshape(scales, (3, 1, 1)) if len(bands) == 3 else [bands[0]] * 3
     with np.errstate(invalid='ignore', divide='ignore'):  # of pixels that are exactly black
         colours = make_lupton_rgb(red, green, blue, stretch=stretch, Q=softening)

@@ -10,7 +10,9 @@ __all__ = ['Places', 'axis_names', 'axis_words', 'cell_places', 'cell_words']
 
 _KNOWN = {'psfsize': 'PSF FWHM', 'psfdepth': 'PSF depth', 'galdepth': 'galaxy depth',
           'depth': '5σ depth', 'nobs': 'number of exposures', 'ebv': 'E(B−V)',
-          'theta_e': 'Einstein radius', 'type': 'Tractor type',
+          'theta_e': 'Einstein radius', 'arc_snr': 'arc signal to noise',
+          'source_mag': 'unlensed source magnitude', 'lensed_mag': 'lensed source magnitude',
+          'type': 'Tractor type',
           'confuser_class': 'confuser family', 'z_lens': 'lens redshift', 'grade': 'grade'}
 
 #: Columns of results that end in _min without being an axis.

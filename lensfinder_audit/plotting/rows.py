@@ -6,8 +6,8 @@ from matplotlib.lines import Line2D
 from lensfinder_audit.plotting import marks
 from lensfinder_audit.plotting.places import axis_names, axis_words, cell_words
 from lensfinder_audit.plotting.style import (COLOURS, GREY, WIDE, add_note, group_rows,
-                                             interval_words, new_figure, panel_title, plain,
-                                             sample_style, sample_words, styled, values)
+                                             interval_words, new_figure, object_words, panel_title,
+                                             plain, sample_style, sample_words, styled, values)
 
 __all__ = ['plot_false_positives', 'plot_purity', 'plot_overall']
 
@@ -126,14 +126,15 @@ def plot_overall(table, *, max_rows=36):
         sample = {name: str(row[name]) for name in ('tier', 'discovery') if name in table.colnames}
         marks.draw_points(panel, np.array([float(number)]), shown[number:number + 1], flat=True,
                           line=False, **sample_style(sample, samples.index(sample)))
-    labels = [_whole_sample_words(row, table.colnames) for row in shown]
+    labels = [_whole_sample_words(row, table.colnames, object_words(table)) for row in shown]
     counts = [f'{marks.count_words(row["n_recovered"])} / {marks.count_words(row["n"])}'
               for row in shown]
     _finish_rows(panel, labels, counts)
     panel.set_xlim(-0.02, 1.02)
     panel.set_xlabel(_quantity(table))
     add_note(figure, _left_out(f'bars: {interval_words(table.meta)}; open: unsupported; right: '
-                               'recovered / lenses', len(table) - len(shown), what='rows'))
+                               f'recovered / {object_words(table)}', len(table) - len(shown),
+                               what='rows'))
     return figure
 
 
@@ -143,10 +144,10 @@ def _quantity(table):
     return str(names[0]) if len(names) == 1 else 'recovered fraction'
 
 
-def _whole_sample_words(row, names):
+def _whole_sample_words(row, names, objects):
     sample = {name: str(row[name]) for name in ('tier', 'discovery') if name in names}
     found = [plain(row[name], longest=24) for name in _PANEL if name in names]
-    return ', '.join([*found, sample_words(sample)])
+    return ', '.join([*found, sample_words(sample, objects)])
 
 
 def _row_panels(panels, *, extra=0.0, **shared):

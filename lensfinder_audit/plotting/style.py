@@ -14,8 +14,8 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 __all__ = ['COLOURS', 'MARKERS', 'WIDE', 'NARROW', 'DPI', 'new_figure', 'interval_words',
-           'add_note', 'mark_simulated', 'sample_style', 'sample_words', 'finder_style', 'styled',
-           'values', 'group_rows', 'group_indices', 'plain', 'panel_title']
+           'add_note', 'mark_simulated', 'sample_style', 'sample_words', 'object_words',
+           'finder_style', 'styled', 'values', 'group_rows', 'group_indices', 'plain', 'panel_title']
 
 #: Okabe-Ito colours, without the yellow, which white paper swallows.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
@@ -190,12 +190,17 @@ def finder_style(number):
     return {'color': COLOURS[number % len(COLOURS)], 'marker': MARKERS[number % len(MARKERS)]}
 
 
-def sample_words(sample):
+def object_words(table):
+    """Return what the rows of a table of fractions count: lenses, unless its meta says so."""
+    return plain(str(table.meta.get('objects', 'lenses')))
+
+
+def sample_words(sample, objects='lenses'):
     """Return the words for a sample, such as ``'tier A, independent'``."""
     tier, discovery = sample.get('tier', ''), sample.get('discovery', '')
     words = [f'tier {tier}' if tier else '',
              'discovery unknown' if discovery == 'unknown' else discovery]
-    return ', '.join(plain(word) for word in words if word) or 'all lenses'
+    return ', '.join(plain(word) for word in words if word) or f'all {objects}'
 
 
 def values(table, name, *, default=np.nan):

@@ -69,8 +69,9 @@ def test_audit_of_the_demo_repeats_with_its_own_yaml(demo, tmp_path):
 
 def test_kept_cutouts_give_the_same_scores_again(demo, tmp_path):
     folder, _ = demo
-    found = CliRunner().invoke(main, ['score', 'demo_network', str(folder / 'survey/manifest.parquet'),
-                                      '-o', str(tmp_path / 'scores.parquet')])
+    manifest = str(folder / 'survey/manifest.parquet')
+    found = CliRunner().invoke(main, ['score', 'demo_network', manifest, '-o',
+                                      str(tmp_path / 'scores.parquet')])
     assert found.exit_code == 0, found.output
     np.testing.assert_allclose(read_table(tmp_path / 'scores.parquet')['score'],
                                read_table(folder / 'scores.parquet')['demo_network'], atol=1e-5)
