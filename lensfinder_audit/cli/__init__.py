@@ -18,6 +18,8 @@ _COMMANDS = {'demo': 'lensfinder_audit.cli.demo:demo_command',
              'score': 'lensfinder_audit.cli.score:score_command',
              'inject': 'lensfinder_audit.cli.inject:inject_command',
              'replay': 'lensfinder_audit.cli.replay:replay_command',
+             'selection': 'lensfinder_audit.cli.selection:selection_command',
+             'conditions': 'lensfinder_audit.cli.conditions:conditions_command',
              'plugins': 'lensfinder_audit.cli.plugins:plugins_command',
              'plan': 'lensfinder_audit.cli.plan:plan_command'}
 

@@ -17,10 +17,8 @@ from lensfinder_audit.tables import require_columns, schema_meta
 __all__ = ['measure_selection', 'selection_from_counts']
 
 #: What a result is called by the two methods.
-_INTERVALS = {(True, 'binned'): 'partially pooled beta posterior',
-              (False, 'binned'): 'jeffreys',
-              (True, 'smooth'): 'normal in log odds, hosts resampled together',
-              (False, 'smooth'): 'normal in log odds, hosts resampled together'}
+_INTERVALS = {(True, 'binned'): 'pooled beta posterior', (False, 'binned'): 'jeffreys',
+              (True, 'smooth'): 'normal log odds', (False, 'smooth'): 'normal log odds'}
 
 
 def measure_selection(table, *, threshold, by, score='score', combine='any', label='label',
@@ -182,6 +180,7 @@ def _measure(sample, success, axes, design, method, pool, meta):
         'selection_function', axes=[axis.name for axis in axes], method=method,
         **{**design.meta(), 'interval': _INTERVALS[not np.isnan(pooled.scatter), method]},
         scatter=None if np.isnan(pooled.scatter) else pooled.scatter, calibration=check,
+        typical={axis.name: _typical(column) for axis, column in zip(axes, columns, strict=True)},
         n=len(success), n_recovered=int(success.sum()), n_beyond=int(np.sum(inside < 0)), **meta)
     return SelectionFunction(axes, found, pooled.posterior, smooth=smooth, meta=found.meta)
 
@@ -230,6 +229,14 @@ def _axes(table, by, bins, sample, rows):
                                f'axes are {[axis.name for axis, _ in found]}, and there are bins '
                                f'of {sorted(unknown)}')
     return found
+
+
+def _typical(values):
+    """Return the median, or the most frequent class."""
+    if values.dtype.kind != 'U':
+        return float(np.nanmedian(values))
+    words, counts = np.unique(values, return_counts=True)
+    return str(words[counts.argmax()])
 
 
 def _lenses(table, label):

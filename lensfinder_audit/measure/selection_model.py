@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import BSpline
 from scipy.special import expit, ndtri
+from threadpoolctl import threadpool_limits
 
 from lensfinder_audit.exceptions import MeasurementError
 from lensfinder_audit.measure.calibration_fit import calibration_fits
@@ -66,11 +67,12 @@ class SplineModel:
         """
         n, z = len(columns[0]), ndtri((1 + confidence) / 2)
         found = np.empty((3, n))
-        for rows in _blocks(n):
-            basis = self.basis([column[rows] for column in columns])
-            odds = basis @ self.coefficients
-            half = z * np.sqrt(np.square(basis @ self.root).sum(axis=1))
-            found[:, rows] = odds, odds - half, odds + half
+        with threadpool_limits(1, user_api='blas'):  # the products are too small to share
+            for rows in _blocks(n):
+                basis = self.basis([column[rows] for column in columns])
+                odds = basis @ self.coefficients
+                half = z * np.sqrt(np.square(basis @ self.root).sum(axis=1))
+                found[:, rows] = odds, odds - half, odds + half
         return expit(found, out=found)
 
     def draws(self, columns, n, rng):
@@ -264,12 +266,7 @@ def _knots(values, n_knots):
 def _splines(values, knots):
     """Cubic B-splines but the last, which the others and the intercept make up."""
     padded = np.concatenate([[knots[0]] * 3, knots, [knots[-1]] * 3])
-    missing = np.isnan(values)
-    if not missing.any():
-        return BSpline.design_matrix(values, padded, 3).toarray()[:, :-1]
-    found = BSpline.design_matrix(np.where(missing, knots[0], values), padded, 3).toarray()
-    found[missing] = np.nan
-    return found[:, :-1]
+    return BSpline(padded, np.eye(len(knots) + 2, len(knots) + 1), 3)(values)
 
 
 def _fit(basis, success, weight):
