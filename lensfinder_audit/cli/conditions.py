@@ -51,8 +51,8 @@ def map_command(table, output, columns, overwrite, **values):
                            for path in files]
     maps.meta['columns'] = names
     write_condition_maps(maps, output, overwrite=overwrite)
-    click.echo(f'{len(maps.table):,} pixels of nside {maps.nside}, {maps.area.value:,.1f} deg2, from '
-               f'{len(found):,} rows: {", ".join(maps.names)}')
+    click.echo(f'{len(maps.table):,} pixels of nside {maps.nside}, {maps.area.value:,.1f} deg2, '
+               f'from {len(found):,} rows: {", ".join(maps.names)}')
     click.echo(output)
 
 

@@ -126,7 +126,7 @@ def map_command(selection, conditions, output, at, nside, figure, overwrite):
     total = survey_total(function, maps, **values)[0]
     write_whole(pixels, output, overwrite=overwrite)
     if figure:
-        from lensfinder_audit.plotting.selection import plot_selection_map
+        from lensfinder_audit.plotting.selection_sky import plot_selection_map
         _write_figure(plot_selection_map(pixels), figure, overwrite)
     click.echo(f'{len(pixels):,} pixels, {total["area"].value:,.1f} deg2: completeness '
                f'{total["completeness"]:.4f} [{total["lo"]:.4f}, {total["hi"]:.4f}], '

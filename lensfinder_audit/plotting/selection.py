@@ -1,13 +1,11 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
-"""Figures of selection functions: surfaces, slices, sky maps, injected beside real."""
-import healpy
+"""Figures of selection functions: surfaces, slices, injected beside real."""
 import numpy as np
-from astropy import units as u
 from astropy.table import QTable
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 
 from lensfinder_audit.exceptions import MeasurementError
 from lensfinder_audit.measure.selection_points import cell_columns
@@ -17,10 +15,10 @@ from lensfinder_audit.plotting.style import (COLOURS, GREY, NARROW, WIDE, add_no
                                              interval_words, mark_simulated, new_figure, plain,
                                              styled, values)
 
-__all__ = ['plot_selection_surface', 'plot_selection_slices', 'plot_selection_map',
-           'plot_comparison', 'selection_figures']
+__all__ = ['plot_selection_surface', 'plot_selection_slices', 'plot_comparison',
+           'selection_figures']
 
-_MAP_STEP = 0.5  # degrees between points of a sky map
+_MOST_WORDS = 64  # cells with a text in them
 
 
 @styled
@@ -51,7 +49,7 @@ def plot_selection_surface(selection, x, y, **at):
     for row, i, j, state in zip(table, across.code, up.code, marks.states(table), strict=True):
         box = ((across.left[i], up.left[j]), across.right[i] - across.left[i],
                up.right[j] - up.left[j])
-        _draw_cell(panel, box, row, state, scale, words=len(table) <= 64)
+        _draw_cell(panel, box, row, state, scale, words=len(table) <= _MOST_WORDS)
     for axis, places, name in ((panel.xaxis, across, x), (panel.yaxis, up, y)):
         axis.set_ticks(places.ticks, places.labels)
         axis.set_label_text(axis_words(table, name))
@@ -59,7 +57,8 @@ def plot_selection_surface(selection, x, y, **at):
     panel.set_ylim(up.left[0], up.right[-1])
     figure.colorbar(scale, ax=panel, label='completeness', aspect=30, pad=0.02)
     marks.surface_legend(figure, marks.states(table))
-    _finish(figure, selection, [_at_words(at), f'below: {interval_words(selection.meta)}'])
+    below = f'below: {interval_words(selection.meta)}' if len(table) <= _MOST_WORDS else ''
+    _finish(figure, selection, [_at_words(at), below])
     return figure
 
 
@@ -105,49 +104,6 @@ def plot_selection_slices(selection, x, *, by=None, **at):
     panel.set_xlim(edges[0], edges[-1])
     _slice_legend(figure, name, np.concatenate(states))
     _finish(figure, selection, [_at_words(at), f'bands: {interval_words(selection.meta)}'])
-    return figure
-
-
-@styled
-def plot_selection_map(pixels, *, top=None):
-    """
-    Draw the completeness over the sky.
-
-    Parameters
-    ----------
-    pixels : `~astropy.table.Table`
-        As ``SelectionFunction.to_healpix`` returns it.
-    top : float, optional
-        Upper end of the colours; the greatest completeness by default.
-
-    Returns
-    -------
-    figure : `~matplotlib.figure.Figure`
-        Mollweide projection, east to the left; unsupported pixels in pale grey,
-        those where nothing was injected in dark grey, the rest of the sky white.
-    """
-    figure, (flat,) = new_figure(WIDE, 3.7)
-    panel = figure.add_subplot(flat.get_subplotspec(), projection='mollweide')
-    flat.remove()
-    shown, code = _raster(pixels)
-    top = top or float(np.nanmax(values(pixels, 'completeness'), initial=0.0)) or 1.0
-    lon, lat = _grid_edges()
-    colours = panel.pcolormesh(lon, lat, np.where(code == 1, shown, np.nan), cmap='viridis',
-                               vmin=0, vmax=top, rasterized=True)
-    for number, colour in ((2, '#D8D8D8'), (3, '#8A8A8A')):
-        if (code == number).any():
-            panel.pcolormesh(lon, lat, np.where(code == number, 1.0, np.nan), vmin=0, vmax=1,
-                             cmap=_one_colour(colour), rasterized=True)
-    panel.grid(lw=0.3, color=GREY, alpha=0.5)
-    panel.set_xticks(np.radians([-120, -60, 0, 60, 120]), ['120°', '60°', '0°', '300°', '240°'])
-    panel.set_yticks(np.radians([-60, -30, 0, 30, 60]))
-    figure.colorbar(colours, ax=panel, label='completeness', orientation='horizontal', aspect=40,
-                    shrink=0.6, pad=0.04)
-    _map_legend(figure, code)
-    words = [f'{name.replace("_", " ")} = {value}'
-             for name, value in pixels.meta.get('values', {}).items()]
-    add_note(figure, '; '.join([*words, f'nside {pixels.meta["nside"]}; right ascension grows to '
-                                'the left; intervals in the table']))
     return figure
 
 
@@ -309,35 +265,3 @@ def _finish(figure, selection, words):
 
 def _at_words(at):
     return ', '.join(f'{plain(name.replace("_", " "))} = {value}' for name, value in at.items())
-
-
-def _grid_edges():
-    return (np.radians(np.arange(-180, 180 + _MAP_STEP / 2, _MAP_STEP)),
-            np.radians(np.arange(-90, 90 + _MAP_STEP / 2, _MAP_STEP)))
-
-
-def _raster(pixels):
-    """Look the sky up point by point: 0 no survey, 1 supported, 2 unsupported, 3 no number."""
-    nside = int(pixels.meta['nside'])
-    lon, lat = (np.degrees((edges[1:] + edges[:-1]) / 2) for edges in _grid_edges())
-    lon, lat = np.meshgrid(-lon, lat)  # east to the left
-    place = np.full(healpy.nside2npix(nside), -1)
-    place[np.asarray(pixels['healpix'])] = np.arange(len(pixels))
-    row = place[healpy.ang2pix(nside, lon % 360, lat, nest=True, lonlat=True)]
-    value = values(pixels, 'completeness')
-    kind = np.where(np.isnan(value), 3, np.where(np.asarray(pixels['supported']), 1, 2))
-    return np.append(value, np.nan)[row], np.append(kind, 0)[row]
-
-
-def _one_colour(colour):
-    from matplotlib.colors import ListedColormap
-    return ListedColormap([colour])
-
-
-def _map_legend(figure, code):
-    handles = [Patch(facecolor=colour, edgecolor=GREY, lw=0.4, label=label)
-               for number, colour, label in ((2, '#D8D8D8', 'unsupported'),
-                                             (3, '#8A8A8A', 'empty: nothing injected there'))
-               if (code == number).any()]
-    if handles:
-        figure.legend(handles=handles, loc='outside upper left', ncols=2)
