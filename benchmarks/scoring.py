@@ -1,0 +1,161 @@
+#!/usr/bin/env python
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""
+Time scoring with ONNX Runtime beside torch, and weigh its memory.
+
+The network that ships with the package is built again in torch with other weights,
+exported, and both score the same stamps with the same number of threads; then the file
+that ships does. The second table scores more and more cutouts from a store, each in a
+process of its own, and tells the greatest memory::
+
+    python benchmarks/scoring.py
+    python benchmarks/scoring.py --stamps 512 --repeats 5 --objects 500 2000 8000
+
+Needs the extra torch, onnx and onnxscript for the first table; without them only the
+second is printed, and the exit code is 3.
+"""
+import argparse
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from time import perf_counter, process_time
+
+import numpy as np
+
+HERE = Path(__file__).parent
+BATCH = 64
+FLATNESS = 1.1  # greatest memory of the largest run over that of the second largest
+
+
+def times_of(score, images, repeats):
+    """Return the least wall and CPU time per stamp, in milliseconds, and the scores."""
+    best = []
+    for _ in range(repeats):
+        wall, cpu = perf_counter(), process_time()
+        found = np.concatenate([score(images[i:i + BATCH]) for i in range(0, len(images), BATCH)])
+        best.append((perf_counter() - wall, process_time() - cpu))
+    return 1e3 * np.min(best, axis=0) / len(images), found
+
+
+def onnx_scorer(path, threads):
+    """Return a function that scores a batch with ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    name = session.get_inputs()[0].name
+    return lambda batch: session.run(None, {name: batch})[0]
+
+
+def against_torch(n, repeats, threads):
+    """Print the first table; return whether ONNX Runtime is at least as fast, with equal scores."""
+    sys.path.insert(0, str(HERE.parent / 'training'))
+    import torch
+    from train_demo_network import make_network
+
+    from lensfinder_audit.classifiers.demo_network import DemoNetwork
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    network = make_network().eval()
+    images = np.random.default_rng(0).normal(0, 2, (n, 3, 101, 101)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter('ignore', DeprecationWarning)
+        path = Path(folder) / 'network.onnx'
+        torch.onnx.export(network, (torch.from_numpy(images[:4]),), str(path), dynamo=False,
+                          input_names=['image'], dynamic_axes={'image': {0: 'n'}})
+        with torch.inference_mode():
+            ways = {'torch eager': lambda batch: network(torch.from_numpy(batch))[0].numpy(),
+                    'ONNX Runtime': onnx_scorer(path, threads),
+                    'ONNX Runtime, the file that ships': onnx_scorer(DemoNetwork().path, threads)}
+            found = {name: times_of(way, images, repeats) for name, way in ways.items()}
+    print(f'Python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}, '
+          f'{threads} threads, {n} stamps in batches of {BATCH}, best of {repeats}\n')
+    print(f'{"":36}{"ms per stamp":>13}{"CPU ms":>10}{"times faster":>14}')
+    first = found['torch eager'][0]
+    for name, ((wall, cpu), _) in found.items():
+        print(f'{name:36}{wall:13.2f}{cpu:10.2f}{first[0] / wall:14.2f}')
+    difference = np.abs(found['ONNX Runtime'][1] - found['torch eager'][1]).max()
+    print(f'\nlargest difference of the scores: {difference:.1e}')
+    return found['ONNX Runtime'][0][0] <= first[0] and difference < 1e-4
+
+
+def memory_of(n, folder):
+    """Score n cutouts of the store in a process of its own; return the greatest memory in MB."""
+    done = subprocess.run([sys.executable, __file__, '--child', str(n), str(folder)],
+                          capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def child(n, folder):
+    """Score the first n cutouts and print the greatest resident memory."""
+    from lensfinder_audit.classifiers.demo_network import DemoNetwork
+    from lensfinder_audit.cutouts import CutoutStore
+    from lensfinder_audit.manifest import read_manifest
+    from lensfinder_audit.scoring import score_manifest
+
+    manifest = read_manifest(Path(folder) / 'manifest.parquet')[:n]
+    score_manifest(DemoNetwork(), manifest, CutoutStore(Path(folder) / 'cutouts'))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def make_store(folder, n):
+    """Write a store of noise."""
+    from astropy.table import QTable
+
+    from lensfinder_audit.cutouts import CutoutWriter
+    from lensfinder_audit.manifest import write_manifest
+    from lensfinder_audit.survey import PIXEL_SCALE
+
+    keys = np.array([f'object-{i}' for i in range(n)])
+    rng = np.random.default_rng(0)
+    with CutoutWriter(folder / 'cutouts', bands='grz', shape=(101, 101),
+                      pixel_scale=PIXEL_SCALE) as writer:
+        for start in range(0, n, 500):
+            part = keys[start:start + 500]
+            writer.add(part, rng.normal(0, 0.01, (len(part), 3, 101, 101)).astype(np.float32))
+    write_manifest(QTable({'object_id': keys}), folder / 'manifest.parquet')
+
+
+def memory(counts):
+    """Print the second table; return whether memory is flat."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_store(Path(folder), max(counts))
+        found = [memory_of(n, folder) for n in counts]
+    print(f'\n{"cutouts scored":>16}{"greatest memory":>18}')
+    for n, megabytes in zip(counts, found, strict=True):
+        print(f'{n:16,}{megabytes:15.0f} MB')
+    return len(found) < 2 or found[-1] < FLATNESS * found[-2]
+
+
+def main():
+    """Print both tables; fail where a bound is not met."""
+    parser = argparse.ArgumentParser(description=__doc__.strip().partition('\n')[0])
+    parser.add_argument('--stamps', type=int, default=512)
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument('--objects', type=int, nargs='+', default=[500, 2000, 8000])
+    parser.add_argument('--child', nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        child(int(given.child[0]), given.child[1])
+        return 0
+    try:
+        fast = against_torch(given.stamps, given.repeats, given.threads)
+    except ModuleNotFoundError as error:
+        print(f'{error}: the comparison with torch is left out')
+        fast = None
+    flat = memory(given.objects)
+    print(f'\nbounds: at least as fast as torch eager: {"not measured" if fast is None else fast}; '
+          f'memory flat: {flat}')
+    return 3 if fast is None else int(not (fast and flat))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
