@@ -14,6 +14,7 @@ __all__ = ['main']
 
 _COMMANDS = {'demo': 'lensfinder_audit.cli.demo:demo_command',
              'audit': 'lensfinder_audit.cli.audit:audit_command',
+             'compare': 'lensfinder_audit.cli.compare:compare_command',
              'validate': 'lensfinder_audit.cli.validate:validate_command',
              'score': 'lensfinder_audit.cli.score:score_command',
              'inject': 'lensfinder_audit.cli.inject:inject_command',

@@ -2,9 +2,9 @@
 """Paired designs: the same objects twice, with one thing changed."""
 import numpy as np
 from astropy.table import QTable
-from scipy.stats import binomtest, chi2
+from scipy.stats import binom, chi2
 
-from lensfinder_audit.exceptions import MeasurementError
+from lensfinder_audit.exceptions import MeasurementError, did_you_mean
 from lensfinder_audit.measure.intervals import percentile_interval
 from lensfinder_audit.measure.resampling import Resampler
 from lensfinder_audit.tables import check_table, require_columns, schema_meta
@@ -12,7 +12,7 @@ from lensfinder_audit.tables import check_table, require_columns, schema_meta
 __all__ = ['mcnemar', 'paired_table']
 
 
-def mcnemar(only_first, only_second, *, exact=True):
+def mcnemar(only_first, only_second, *, method='exact'):
     """
     Test whether two outcomes of the same objects differ.
 
@@ -20,9 +20,10 @@ def mcnemar(only_first, only_second, *, exact=True):
     ----------
     only_first, only_second : int
         Discordant pairs: objects with the first outcome alone, and with the second.
-    exact : bool, optional
-        Whether to take the binomial distribution, or else chi-squared with the
-        continuity correction [1]_.
+    method : {'exact', 'mid-p', 'chi-squared'}, optional
+        The binomial distribution; the same with half the probability of what was
+        observed, which is less conservative [1]_; or chi-squared with the
+        continuity correction [2]_.
 
     Returns
     -------
@@ -32,26 +33,32 @@ def mcnemar(only_first, only_second, *, exact=True):
     Raises
     ------
     MeasurementError
-        If a count is negative.
+        If a count is negative, or there is no such method.
 
     References
     ----------
-    .. [1] McNemar 1947, doi:10.1007/BF02295996
+    .. [1] Fagerland, Lydersen & Laake 2013, doi:10.1186/1471-2288-13-91
+    .. [2] McNemar 1947, doi:10.1007/BF02295996
 
     Examples
     --------
     >>> from lensfinder_audit.measure.paired import mcnemar
-    >>> print(f'{mcnemar(27, 6):.2g} {mcnemar(73, 28, exact=False):.3g}')
-    0.00032 1.2e-05
+    >>> print(f"{mcnemar(27, 6):.2g} {mcnemar(73, 28, method='chi-squared'):.4g}")
+    0.00032 1.197e-05
     """
-    n = only_first + only_second
-    if min(only_first, only_second) < 0:
+    n, fewer = only_first + only_second, min(only_first, only_second)
+    if fewer < 0:
         raise MeasurementError(f'discordant pairs are counts, not {only_first} and {only_second}')
-    if not n:
-        return 1.0
-    if exact:
-        return float(binomtest(int(only_first), int(n)).pvalue)
-    return float(chi2.sf(max(abs(only_first - only_second) - 1, 0) ** 2 / n, 1))
+    if method not in _METHODS:
+        raise MeasurementError(f'there is no method {method!r}; there are {list(_METHODS)}.'
+                               f'{did_you_mean(method, _METHODS)}')
+    return float(min(_METHODS[method](int(fewer), int(n)), 1.0)) if n else 1.0
+
+
+#: Two-sided p-values from the smaller of the two counts and their sum.
+_METHODS = {'exact': lambda fewer, n: 2 * binom.cdf(fewer, n, 0.5),
+            'mid-p': lambda fewer, n: 2 * binom.cdf(fewer, n, 0.5) - binom.pmf(fewer, n, 0.5),
+            'chi-squared': lambda fewer, n: chi2.sf(max(n - 2 * fewer - 1, 0) ** 2 / n, 1)}
 
 
 def paired_table(table, *, threshold, base='base', arm='arm', pair='injection', group='group',

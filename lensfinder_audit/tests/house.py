@@ -29,7 +29,7 @@ _PARTS = {
     3: ('measure',),
     4: ('audit', 'composition', 'config', 'findings', 'output', 'plotting', 'report', 'validation',
         'selection_file',
-        'example', 'demo'),
+        'example', 'demo', 'paired_samples'),
     5: ('cli',),
 }
 
