@@ -21,8 +21,9 @@ from lensfinder_audit.exceptions import (ConfigError, MeasurementError, TableErr
                                          did_you_mean)
 from lensfinder_audit.files import read_table
 from lensfinder_audit.measure.resampling import codes
-from lensfinder_audit.scoretable import (ROLES, guess_finders, guess_roles, guess_score_kind,
-                                         join_negatives, stack_alike, standard_sample)
+from lensfinder_audit.scoretable import (ROLES, declared_score_kind, guess_finders, guess_roles,
+                                         guess_score_kind, join_negatives, stack_alike,
+                                         standard_sample)
 
 __all__ = ['audit', 'AuditResult']
 
@@ -171,7 +172,8 @@ def build_sample(tables, options, *, names=None):
     notes = {'two_files': bool(tables['negatives']),
              'n_left_out': sample.meta.pop('n_left_out', 0),
              'group': _roles(tables['scores'][0], options).get('group')}
-    kinds = {name: options.score_kind or guess_score_kind(sample[name], name) for name in finders}
+    given = options.score_kind or declared_score_kind(tables['scores'][0])
+    kinds = {name: given or guess_score_kind(sample[name], name) for name in finders}
     for name, kind in kinds.items():
         if kind == 'probability' and np.isinf(sample[name]).any():
             raise TableError(f'score {name!r} looks like a probability, but '

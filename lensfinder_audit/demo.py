@@ -118,17 +118,14 @@ def _measured(manifest, store, folder, n_injections, seed, tell):
     finder = DemoNetwork()
     scores = score_manifest(finder, manifest, store, name=_NAME, verify=False,
                             progress=lambda n: tell('score the survey', n, len(manifest)))
-    scores.rename_column('score', _NAME)
     scores['in_training'] = np.full(len(scores), 'no')  # other seeds than those of the training
-    scores.remove_columns(['classifier', 'score_kind'])
     write_whole(scores, folder / 'scores.parquet')
     total = n_injections * len(THETA_E)
     injections = inject(_hosts(manifest), store, finder, SieSersic(), n=n_injections, seed=seed,
                         grid={'theta_e': THETA_E * u.arcsec},
                         progress=lambda n: tell('inject and score', n, total))
     tell('audit', 0, 1)
-    result = audit(folder / 'scores.parquet', finders={_NAME: _NAME}, score_kind=finder.score_kind,
-                   **AUDIT_OPTIONS)
+    result = audit(folder / 'scores.parquet', **AUDIT_OPTIONS)
     points = result.tables['operating_points']
     result.tables |= recovery_tables(injections, points, n_resamples=AUDIT_OPTIONS['n_resamples'])
     result.summary['remarks'] = _remarks(scores, injections)

@@ -17,8 +17,8 @@ from lensfinder_audit.interfaces import SCORE_KINDS
 from lensfinder_audit.tables import require_columns
 from lensfinder_audit.vocabulary import independence
 
-__all__ = ['ROLES', 'guess_roles', 'guess_finders', 'guess_score_kind', 'read_labels',
-           'standard_sample', 'join_negatives', 'stack_alike', 'training_words']
+__all__ = ['ROLES', 'guess_roles', 'guess_finders', 'guess_score_kind', 'declared_score_kind',
+           'read_labels', 'standard_sample', 'join_negatives', 'stack_alike', 'training_words']
 
 #: Roles of columns, each with the names under which it is usually found.
 ROLES = {
@@ -82,8 +82,13 @@ def guess_finders(table, *, roles=()):
     Returns
     -------
     finders : dict of str to str
-        Column by name of the finder, which is the same.
+        Column by name of the finder, which is the same, or what the column
+        ``classifier`` says in a table of one finder.
     """
+    if {'classifier', 'score'} <= set(table.colnames):
+        names = np.unique(np.asarray(table['classifier']).astype(str))
+        if len(names) == 1 and names[0] and names[0] not in table.colnames:
+            return {str(names[0]): 'score'}
     return {name: name for name in table.colnames
             if _SCORE_NAME.match(name) and name not in set(roles)
             and table[name].dtype.kind in 'fiu' and table[name].ndim == 1}
@@ -114,6 +119,27 @@ def guess_score_kind(score, name=''):
         return 'probability'
     whole = len(score) and (score == np.round(score)).all() and score.min() >= 0
     return 'rank' if whole else 'logit'
+
+
+def declared_score_kind(table):
+    """
+    Read what kind of score a table says that it holds.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        A score table; that of ``lensfinder-audit score`` has a column ``score_kind``.
+
+    Returns
+    -------
+    kind : str
+        One of `~lensfinder_audit.interfaces.SCORE_KINDS`; empty where the table does not
+        say, or says more than one.
+    """
+    if 'score_kind' not in table.colnames:
+        return ''
+    found = set(np.asarray(table['score_kind']).astype(str).tolist())
+    return found.pop() if len(found) == 1 and found <= set(SCORE_KINDS) else ''
 
 
 def standard_sample(table, *, roles=None, finders=None, score_kind='probability', constants=None,

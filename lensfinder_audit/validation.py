@@ -5,8 +5,8 @@ from astropy.table import QTable
 
 from lensfinder_audit.config import AuditOptions
 from lensfinder_audit.exceptions import LensfinderAuditError
-from lensfinder_audit.scoretable import (guess_finders, guess_roles, guess_score_kind, read_labels,
-                                         standard_sample)
+from lensfinder_audit.scoretable import (declared_score_kind, guess_finders, guess_roles,
+                                         guess_score_kind, read_labels, standard_sample)
 
 __all__ = ['propose_options', 'list_measurements']
 
@@ -31,7 +31,8 @@ def propose_options(table):
     """
     roles = guess_roles(table)
     finders = guess_finders(table, roles=roles.values())
-    kinds = {guess_score_kind(table[column], column) for column in finders.values()}
+    declared = declared_score_kind(table)
+    kinds = {declared or guess_score_kind(table[column], column) for column in finders.values()}
     by = [name for name in table.colnames if name.lower().startswith(_CONDITION_WORDS)
           and name not in [*roles.values(), *finders.values()] and table[name].ndim == 1]
     return AuditOptions(columns=roles, finders=finders, by=by[:8],

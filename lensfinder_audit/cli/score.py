@@ -57,8 +57,7 @@ def score_command(model, manifest, output, store, name, checkpoint, options, bat
     _warn(scores)
     click.echo(output)
     if 'label' in scores.colnames:
-        click.echo(f'Next: lensfinder-audit audit {output} -o DIR --score-kind '
-                   f'{classifier.score_kind}')
+        click.echo(f'Next: lensfinder-audit audit {output} -o DIR')
 
 
 def _refuse_output(output, overwrite):

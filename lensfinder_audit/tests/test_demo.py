@@ -74,7 +74,7 @@ def test_kept_cutouts_give_the_same_scores_again(demo, tmp_path):
                                       str(tmp_path / 'scores.parquet')])
     assert found.exit_code == 0, found.output
     np.testing.assert_allclose(read_table(tmp_path / 'scores.parquet')['score'],
-                               read_table(folder / 'scores.parquet')['demo_network'], atol=1e-5)
+                               read_table(folder / 'scores.parquet')['score'], atol=1e-5)
 
 
 def test_no_axis_of_lenses_is_asked_of_negatives(demo):

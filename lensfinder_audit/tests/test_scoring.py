@@ -272,15 +272,19 @@ def test_the_command_scores_and_audit_reads_it(study, tmp_path):
     output = tmp_path / 'scores.parquet'
     done = run('score', study / 'tiny.onnx', study / 'manifest.parquet', '-o', output)
     assert done.exit_code == 0, done.output
-    assert f'lensfinder-audit audit {output} -o DIR --score-kind logit' in done.output
+    assert f'lensfinder-audit audit {output} -o DIR' in done.output
     table = read_table(output)
     manifest, store = inputs(study)
     wanted, _ = forward(Asinh(softening=0.05)(store.get(manifest['cutout'])))
     assert_allclose(table['score'], wanted[:, 0], rtol=1e-4, atol=1e-5)
     assert table.meta['checksums']['manifest']
-    done = run('audit', output, '-o', tmp_path / 'audit', '--score-kind', 'logit', '--no-figures',
-               '--resamples', 100, '--fpr', 0.1)
+    done = run('audit', output, '-o', tmp_path / 'audit', '--no-figures', '--resamples', 100,
+               '--fpr', 0.1)
     assert done.exit_code == 0, done.output
+    found = read_table(tmp_path / 'audit' / 'tables' / 'operating_points.ecsv')
+    assert set(found['finder']) == {'tiny'} and 'scores are logit' in done.output
+    done = run('validate', output)
+    assert 'scores are taken to be: logit' in done.output and 'score of tiny' in done.output
 
 
 def test_the_command_takes_plugins_and_options(study, tmp_path):
