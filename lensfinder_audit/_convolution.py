@@ -42,7 +42,7 @@ def convolve_stamp(image, kernel, *, quadrant=False, pixel_integrated=False):
     lit = [np.flatnonzero(image.any(axis=axes)) for axes in ((0, 2), (0, 1))]
     if not len(lit[0]):
         return out
-    kernel = kernel[:, :shape[0], :shape[1]] if quadrant else _cropped(kernel, shape)
+    kernel = _quarter(kernel, shape) if quadrant else _cropped(kernel, shape)
     reach = [n - 1 if quadrant else n // 2 for n in kernel.shape[1:]]
     rows, columns = (slice(max(x[0] - r, 0), min(x[-1] + 1 + r, n))
                      for x, r, n in zip(lit, reach, shape, strict=True))
@@ -59,6 +59,12 @@ def _cropped(kernel, shape):
     """Cut a kernel that reaches farther than across the stamp."""
     cut = [max(k // 2 - n + 1, 0) for k, n in zip(kernel.shape[1:], shape, strict=True)]
     return kernel[:, cut[0]:kernel.shape[1] - cut[0], cut[1]:kernel.shape[2] - cut[1]]
+
+
+def _quarter(kernel, shape):
+    """Cut zeros, too: a stamp must not depend on the kernels of others."""
+    size = np.flatnonzero(kernel[:, 0].any(axis=0))[-1] + 1
+    return kernel[:, :min(size, shape[0]), :min(size, shape[1])]
 
 
 def _response(kernel, size, pixel_integrated):

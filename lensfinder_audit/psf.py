@@ -8,6 +8,7 @@ pixels. Light that was integrated over pixels before it is convolved has that
 response already; `convolve` takes it out of the product, so that it acts once.
 """
 from abc import abstractmethod
+from functools import lru_cache
 
 import numpy as np
 from astropy import units as u
@@ -67,12 +68,23 @@ class _RoundPSF(PSF):
 
     def _quadrants(self, pixel_scale):
         """Return the quarter of each kernel from its center on; the others mirror it."""
-        fwhm = (self.fwhm / pixel_scale).to_value('')[..., None, None]
-        offset = np.arange(int(np.ceil(self._reach() * fwhm.max(initial=0))) + 1)
-        radius = np.hypot(offset, offset[:, None]) / fwhm
-        values = np.where(radius <= self._reach(), self._profile(radius), 0)
-        sides = np.where(offset, 2, 1)
-        return values / (values * sides * sides[:, None]).sum(axis=(-2, -1), keepdims=True)
+        fwhm = (self.fwhm / pixel_scale).to_value('')[..., None]
+        radius, where, inside = _radii(int(np.ceil(self._reach() * fwhm.max(initial=0))) + 1)
+        radius = radius / fwhm
+        values = np.where(radius <= self._reach(), self._profile(radius), 0)[..., where]
+        # One term after the other: what a wider kernel beside it adds is 0, and changes nothing.
+        mirrored = (values * inside).reshape(*fwhm.shape[:-1], inside.size)
+        total = np.cumsum(mirrored, axis=-1)[..., -1]
+        return values / total[..., None, None]
+
+
+@lru_cache(maxsize=64)
+def _radii(size):
+    """Return the radii in a quadrant, each once; where they are; and how often pixels mirror."""
+    offset = np.arange(size)
+    square, where = np.unique(offset ** 2 + offset[:, None] ** 2, return_inverse=True)
+    sides = np.where(offset, 2, 1)
+    return np.sqrt(square), where.reshape(size, size), sides * sides[:, None]
 
 
 class GaussianPSF(_RoundPSF):
@@ -227,8 +239,8 @@ def convolve(images, psf, pixel_scale, *, pixel_integrated=False):
     Parameters
     ----------
     images : (n, band, y, x) array_like
-        Flux per pixel; finite. float32 is transformed as such. A single plane, (n, 1, y, x), is spread to all
-        bands of the PSF.
+        Flux per pixel; finite. float32 is transformed as such. A single plane,
+        (n, 1, y, x), is spread to all bands of the PSF.
     psf : `~lensfinder_audit.interfaces.PSF`
         Of n rows and all bands.
     pixel_scale : `~astropy.units.Quantity`
@@ -240,8 +252,8 @@ def convolve(images, psf, pixel_scale, *, pixel_integrated=False):
     Returns
     -------
     convolved : (n, band, y, x) `~numpy.ndarray`
-        float32 for such images, else float64. What a kernel carries over the edge of a stamp is lost, none
-        of it comes in at the other edge.
+        float32 for such images, else float64. What a kernel carries over the
+        edge of a stamp is lost, none of it comes in at the other edge.
 
     Raises
     ------

@@ -18,6 +18,7 @@ __all__ = ['compiled', 'inlined', 'log32', 'exp32', 'atan32', 'atanh32']
 _OPTIONS = {'error_model': 'numpy', 'fastmath': {'contract', 'nsz'}}
 _F, _I = np.float32, np.int32
 _LOG_2, _LOG_2_HIGH, _LOG_2_LOW = _F(0.6931471805599453), _F(0.693359375), _F(2.12194440e-4)
+_LOG_2_INVERSE = _F(1.4426950408889634)
 _ROUNDING = _F(1.5 * 2 ** 23)  # added and taken away, it leaves the nearest whole number
 _HALF_PI = _F(0.5 * math.pi)
 _BIAS, _MANTISSA, _ROOT_HALF = _I(127), _I(23), _I(0x3f3504f3)  # layout of a float32
@@ -52,7 +53,7 @@ def log32(x):
 def exp32(x):
     """Return the exponential of a number below 88; below -87 it is that of -87."""
     x = max(x, _F(-87))
-    power = (x / _LOG_2 + _ROUNDING) - _ROUNDING
+    power = (x * _LOG_2_INVERSE + _ROUNDING) - _ROUNDING
     r = x - power * _LOG_2_HIGH + power * _LOG_2_LOW
     series = _F(4.166822566e-02) + r * (_F(8.374816254e-03) + r * _F(1.383684258e-03))
     series = _F(4.999999208e-01) + r * (_F(1.666642016e-01) + r * series)

@@ -1,5 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Systems follow their priors and seeds; images hold their flux."""
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -7,11 +9,10 @@ from astropy.table import QTable
 from numpy.testing import assert_allclose
 from scipy.stats import kstest
 
-from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.exceptions import ConfigError, ConformanceError, TableError
 from lensfinder_audit.lensing import SieShear
 from lensfinder_audit.plugins import load_plugin
 from lensfinder_audit.psf import GaussianPSF, MoffatPSF, psf_from_table
-from lensfinder_audit.simulators import sie_sersic
 from lensfinder_audit.simulators.sie_sersic import SieSersic
 from lensfinder_audit.testing import check_simulator, example_hosts
 
@@ -23,7 +24,7 @@ STAMP = {'shape': (101, 101), 'pixel_scale': SCALE}
 def many():
     """Draws without the magnification, which takes its time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sie_sersic, 'magnification', lambda lens, source: 5.0)
+        patch.setattr(SieSersic, 'magnification', lambda self, systems: np.full(len(systems), 5.0))
         return SieSersic().draw(QTable({'z': np.zeros(2000)}), seeds=np.arange(2000))
 
 
@@ -37,7 +38,20 @@ def test_conforms():
 
 
 def test_conforms_on_other_pixels():
-    check_simulator(SieSersic(subpixels=5), shape=(131, 151), pixel_scale=0.25 * u.arcsec)
+    check_simulator(SieSersic(tolerance=3e-6), shape=(131, 151), pixel_scale=0.25 * u.arcsec)
+
+
+def test_conforms_without_numba():
+    check_simulator(SieSersic(backend='numpy'))
+
+
+def test_conforms_with_clumps():
+    check_simulator(SieSersic(clumps=(1, 4)))
+
+
+def test_a_fixed_grid_does_not_keep_its_promise():
+    with pytest.raises(ConformanceError, match='holds .* of magnification x source flux'):
+        check_simulator(SieSersic(subpixels=4))
 
 
 def test_is_registered():
@@ -91,6 +105,77 @@ def test_systems_survive_a_file(tmp_path):
     assert (SieSersic().render(back, bands='grz', psf=psf, **STAMP) == images).all()
 
 
+@pytest.mark.parametrize('options', [{}, {'clumps': (0, 4)}, {'subpixels': 4}])
+def test_numpy_gives_the_same_images(options):
+    systems, psf = systems_and_psf(6, **options)
+    images = SieSersic(**options).render(systems, bands='grz', psf=psf, **STAMP)
+    plain = SieSersic(backend='numpy', **options).render(systems, bands='grz', psf=psf, **STAMP)
+    assert images.dtype == plain.dtype == np.float32
+    peak = images.max(axis=(2, 3), keepdims=True)
+    assert (np.abs(images - plain) < 1e-5 * peak).all()
+    assert_allclose(SieSersic(backend='numpy').magnification(systems), systems['magnification'],
+                    rtol=3e-4)
+
+
+def test_images_do_not_depend_on_the_batch():
+    systems, psf = systems_and_psf(70, clumps=(0, 3))
+    images = SieSersic().render(systems, bands='grz', psf=psf, **STAMP)
+    some = np.random.default_rng(0).permutation(70)[:12]
+    assert (SieSersic().render(systems[some], bands='grz', psf=psf[some], **STAMP)
+            == images[some]).all()
+    assert (SieSersic().render(systems[:1], bands='z', psf=psf[:1, 2:], **STAMP)[0]
+            == images[0, 2:]).all()
+
+
+def test_threads_give_the_same_images():
+    systems, psf = systems_and_psf(24)
+    simulator = SieSersic()
+    images = simulator.render(systems, bands='grz', psf=psf, **STAMP)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(
+            lambda row: simulator.render(systems[row:row + 1], bands='grz', psf=psf[row:row + 1],
+                                         **STAMP)[0], [*range(24)] * 3))
+    assert (np.reshape(found, (3, *images.shape)) == images).all()
+
+
+def test_clumps_leave_the_rest_of_a_seed_as_it_is():
+    plain, _ = systems_and_psf(40)
+    some, _ = systems_and_psf(40, clumps=(0, 4))
+    more, _ = systems_and_psf(40, clumps=(4, 4))
+    for name in plain.colnames:
+        if 'magnification' not in name and 'lensed' not in name:
+            assert (plain[name] == some[name]).all()
+    assert (more['clump_2_x'] == some['clump_2_x']).all()
+    share = np.array([some[f'clump_{k}_share'] for k in range(1, 5)])
+    count = (share > 0).sum(axis=0)
+    assert set(count) == {0, 1, 2, 3, 4} and (share[:, count == 0] == 0).all()
+    assert (share.sum(axis=0)[count > 0] >= 0.05).all() and (share.sum(axis=0) <= 0.3).all()
+    away = np.hypot(more['clump_1_x'] - more['source_x'], more['clump_1_y'] - more['source_y'])
+    assert (away <= 1.5 * more['source_re']).all()
+    assert all(some[name].info.description for name in some.colnames)
+
+
+def test_clumps_are_a_part_of_the_light():
+    systems, psf = systems_and_psf(6, clumps=(3, 3), theta_e=1 * u.arcsec)
+    images = SieSersic().render(systems, bands='grz', psf=psf, shape=(201, 201), pixel_scale=SCALE)
+    expected = systems['magnification'] * systems['source_flux_r'].value
+    assert_allclose(images[:, 1].sum(axis=(1, 2)), expected, rtol=1e-3)
+    for k in (1, 2, 3):
+        systems[f'clump_{k}_share'] = 0.0
+    smooth = SieSersic().render(systems, bands='grz', psf=psf, shape=(201, 201), pixel_scale=SCALE)
+    assert (np.abs(images - smooth).max(axis=(2, 3)) > 0.01 * smooth.max(axis=(2, 3))).all()
+
+
+def test_too_much_light_in_clumps_is_refused():
+    systems, psf = systems_and_psf(3, clumps=(2, 2))
+    systems['clump_1_share'][1] = 0.98
+    with pytest.raises(ConfigError, match='the clumps of row 1 hold 1.* of the flux'):
+        SieSersic().render(systems, bands='grz', psf=psf, **STAMP)
+    systems.remove_column('clump_2_re')
+    with pytest.raises(TableError, match="no column 'clump_2_re'"):
+        SieSersic().render(systems, bands='grz', psf=psf, **STAMP)
+
+
 def test_a_grid_in_theta_e_keeps_the_rest():
     one, two = (SieSersic(theta_e=value * u.arcsec).draw(example_hosts(5), seeds=np.arange(5))
                 for value in (1.0, 2.0))
@@ -106,7 +191,7 @@ def test_image_flux_is_magnification_times_source_flux():
     images = SieSersic().render(systems, bands='grz', psf=psf, shape=(201, 201), pixel_scale=SCALE)
     for band, name in enumerate('grz'):
         expected = systems['magnification'] * systems[f'source_flux_{name}'].value
-        assert_allclose(images[:, band].sum(axis=(1, 2)), expected, rtol=2e-3)
+        assert_allclose(images[:, band].sum(axis=(1, 2)), expected, rtol=1e-3)
         assert_allclose(22.5 - 2.5 * np.log10(expected), systems[f'lensed_mag_{name}'].value)
 
 
@@ -161,7 +246,10 @@ def test_parameters_are_told():
     ({'theta_e': (3, 1) * u.arcsec}, 'theta_e is drawn between two ends, least first'),
     ({'theta_e': 0 * u.arcsec}, 'theta_e is drawn between'),
     ({'theta_e': (1, 2, 3) * u.arcsec}, 'theta_e is one angle or two'),
-    ({'source_n': (0.1, 2)}, 'source_n is drawn between')])
+    ({'source_n': (0.1, 2)}, 'source_n is drawn between'),
+    ({'clumps': (3, 1)}, 'clumps is drawn between'),
+    ({'clumps': (0, 1.5)}, 'clumps are counted in whole numbers'),
+    ({'clump_share': (0.5, 1.2)}, 'clump_share is drawn between')])
 def test_impossible_priors_are_refused(options, said):
     with pytest.raises(ConfigError, match=said):
         SieSersic(**options)
@@ -176,10 +264,14 @@ def test_a_ring_beyond_the_stamp_is_named():
 
 def test_impossible_systems_are_refused():
     for name, value, said in (('lens_q', 1.3, 'axis ratio of the lens'),
-                              ('theta_e', -1 * u.arcsec, 'theta_e is a positive angle')):
+                              ('theta_e', -1 * u.arcsec, 'theta_e is a positive angle'),
+                              ('theta_e', 0 * u.arcsec, 'theta_e is a positive angle'),
+                              ('source_q', 0, 'axis ratio of the source'),
+                              ('source_x', np.nan * u.arcsec, 'not finite'),
+                              ('source_re', np.nan * u.arcsec, 're is a positive angle')):
         systems, psf = systems_and_psf()
         systems[name][2] = value
-        with pytest.raises(ConfigError, match=said):
+        with pytest.raises(ConfigError, match=f'row 2 of the systems.*{said}'):
             SieSersic().render(systems, bands='grz', psf=psf, **STAMP)
 
 
