@@ -7,15 +7,16 @@ from lensfinder_audit.exceptions import InputFileError
 _DAMAGE = ('truncated', 'corrupt', 'header size', 'checksum', 'missing')
 
 
-def read_hdus(path):
-    """Return (header, data) of every unit of a FITS file, or raise an error that names it."""
+def read_hdus(path, *, only=None):
+    """Return (header, data) of the units of a FITS file, or of one, or say what is wrong with it."""
     from astropy.io import fits
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always')
         try:
             with fits.open(path, memmap=False, ignore_missing_simple=False) as hdus:
-                found = [(hdu.header, hdu.data) for hdu in hdus]
+                chosen = hdus if only is None else [hdus[only]]
+                found = [(hdu.header, hdu.data) for hdu in chosen]
         except Exception as error:
             if getattr(error, 'errno', None):
                 raise InputFileError(f'{path}: cannot be read: {error.strerror}') from error
