@@ -76,4 +76,5 @@ def _print(table, confidence):
             f', only one of them {row["n_only_a"]} and {row["n_only_b"]}')
         click.echo(f'  {row["finder_a"]} {row["estimate_a"]:.4f}, {row["finder_b"]} '
                    f'{row["estimate_b"]:.4f}: {row["difference"]:+.4f} [{row["lo"]:+.4f}, '
-                   f'{row["hi"]:+.4f}], {row["test"]} p = {row["p_adjusted"]:.3g}{counts}  ({what})')
+                   f'{row["hi"]:+.4f}], {row["test"]} p = {row["p_adjusted"]:.3g}{counts} '
+                   f'({what})')

@@ -218,4 +218,3 @@ def _areas(first, second, label, units, draws):
             'difference': found.difference, 'lo': found.difference - half,
             'hi': found.difference + half, 'interval': 'delong', 'n_only_a': 0, 'n_only_b': 0,
             'p_value': found.p, 'p_mid': np.nan, 'test': 'DeLong'}
-
