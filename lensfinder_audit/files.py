@@ -12,6 +12,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from lensfinder_audit._scratch import clear_abandoned, hold
 from lensfinder_audit.exceptions import InputFileError, OutputExistsError, OutputFileError
 
 __all__ = ['TABLE_SUFFIXES', 'read_table', 'write_whole', 'whole_file', 'whole_folder',
@@ -150,7 +151,8 @@ def whole_folder(path, *, overwrite=False, marker=None):
     """
     path = _place(path)
     refuse_folder(path, overwrite, marker)
-    with _beside(path) as folder:
+    clear_abandoned(path)
+    with _beside(path) as folder, hold(folder):
         temporary = folder / 'new'
         temporary.mkdir()
         yield temporary

@@ -17,11 +17,11 @@ FLOORS = {
 # The first part of a module's name below the package decides its floor.
 _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
-        'vocabulary', '_readers', '_fits', 'psf',
+        'vocabulary', '_readers', '_scratch', '_fits', 'psf',
         'psf_models', '_convolution'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
         'cutouts', '_cutout_writer', 'stamps', 'engines', 'scoretable', 'parts',
-        'condition_maps'),
+        'condition_maps', 'sky_index', 'split_check'),
     2: ('noise', 'lensing', 'raytrace', 'normalizers', 'classifiers', 'simulators',
         'injection', 'source_stamps', 'recovery', '_recovery_work',
         '_recovery_arms', '_recovery_run', 'injection_plan', 'hosts', 'host_light', 'priors',

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -572,3 +573,29 @@ def test_votable_with_units_and_without_gaps_is_read(tmp_path):
     found = read_table(tmp_path / 'table.vot')
     assert found['ra'].unit == u.deg and not hasattr(found['ra'], 'mask')
     assert found['ra'].value.tolist() == [1, 2]
+
+
+def test_what_a_kill_left_behind_goes_with_the_next_run_and_nothing_else(tmp_path):
+    script = textwrap.dedent("""
+        import os, sys
+        from lensfinder_audit.files import whole_folder
+        with whole_folder(sys.argv[1]) as folder:
+            (folder / 'half').write_text('x' * 1000)
+            print('begun', flush=True)
+            sys.stdin.read()
+        """)
+    begun = [subprocess.Popen([sys.executable, '-c', script, str(tmp_path / 'out')], text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+    dead, alive = begun
+    assert [process.stdout.readline() for process in begun] == ['begun\n'] * 2
+    dead.kill()
+    dead.communicate()
+    (tmp_path / '.out.notes').mkdir()
+    assert len(list(tmp_path.glob('.out.*/new'))) == 2
+    with whole_folder(tmp_path / 'out') as folder:
+        (folder / 'whole').write_text('y')
+        held = [path for path in tmp_path.glob('.out.*/new/half')]
+        assert len(held) == 1  # of the process that lives
+    alive.kill()
+    alive.communicate()
+    assert (tmp_path / 'out' / 'whole').exists() and (tmp_path / '.out.notes').is_dir()
