@@ -21,6 +21,7 @@ _COMMANDS = {'demo': 'lensfinder_audit.cli.demo:demo_command',
              'replay': 'lensfinder_audit.cli.replay:replay_command',
              'selection': 'lensfinder_audit.cli.selection:selection_command',
              'conditions': 'lensfinder_audit.cli.conditions:conditions_command',
+             'split': 'lensfinder_audit.cli.split:split_command',
              'plugins': 'lensfinder_audit.cli.plugins:plugins_command',
              'plan': 'lensfinder_audit.cli.plan:plan_command'}
 
