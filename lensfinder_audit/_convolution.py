@@ -16,7 +16,7 @@ from scipy import fft
 __all__ = ['convolve_stamp']
 
 
-def convolve_stamp(image, kernel, *, quadrant=False, pixel_integrated=False):
+def convolve_stamp(image, kernel, out, *, quadrant=False, pixel_integrated=False):
     """
     Convolve one stamp.
 
@@ -26,22 +26,20 @@ def convolve_stamp(image, kernel, *, quadrant=False, pixel_integrated=False):
         float32 or float64, finite.
     kernel : (band, ky, kx) `~numpy.ndarray`
         Of odd sizes and centered, in the same precision.
+    out : (band, y, x) `~numpy.ndarray`
+        Where the product is written.
     quadrant : bool, optional
         Whether ``kernel`` is but the quarter from its center on of one that
         is the same to either side of it, along both axes.
     pixel_integrated : bool, optional
         Whether to divide out the response of a square pixel, whose transform
         is ``sinc(fx) sinc(fy)``.
-
-    Returns
-    -------
-    convolved : (band, y, x) `~numpy.ndarray`
-        In the same precision.
     """
-    shape, out = image.shape[1:], np.zeros((len(kernel), *image.shape[1:]), dtype=image.dtype)
+    shape = image.shape[1:]
+    out[:] = 0
     lit = [np.flatnonzero(image.any(axis=axes)) for axes in ((0, 2), (0, 1))]
     if not len(lit[0]):
-        return out
+        return
     kernel = _quarter(kernel, shape) if quadrant else _cropped(kernel, shape)
     reach = [n - 1 if quadrant else n // 2 for n in kernel.shape[1:]]
     rows, columns = (slice(max(x[0] - r, 0), min(x[-1] + 1 + r, n))
@@ -52,7 +50,6 @@ def convolve_stamp(image, kernel, *, quadrant=False, pixel_integrated=False):
     product = fft.rfft2(image[:, rows, columns], size) * response(kernel, size, pixel_integrated)
     whole = fft.irfft2(product, size, overwrite_x=True)
     out[:, rows, columns] = whole[:, :rows.stop - rows.start, :columns.stop - columns.start]
-    return out
 
 
 def _cropped(kernel, shape):

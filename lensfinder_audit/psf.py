@@ -287,8 +287,8 @@ def convolve(images, psf, pixel_scale, *, pixel_integrated=False):
         rows = psf[start:start + _BLOCK]
         kernels = rows._quadrants(pixel_scale) if quadrant else rows.kernels(pixel_scale)
         for row, kernel in enumerate(kernels.astype(images.dtype, copy=False), start):
-            out[row] = convolve_stamp(images[row], kernel, quadrant=quadrant,
-                                      pixel_integrated=pixel_integrated)
+            convolve_stamp(images[row], kernel, out[row], quadrant=quadrant,
+                           pixel_integrated=pixel_integrated)
     return out
 
 

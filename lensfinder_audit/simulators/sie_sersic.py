@@ -19,8 +19,6 @@ from lensfinder_audit.tables import require_columns
 
 __all__ = ['SieSersic']
 
-_BLOCK = 64  # rows whose images are in memory twice
-
 
 class SieSersic(InjectionSimulator):
     """
@@ -208,26 +206,19 @@ class SieSersic(InjectionSimulator):
         scale = pixel_scale.to_value(u.arcsec)
         parts = list(components(systems))
         check_rings(systems, shape, scale)
-        flux = np.stack([u.Quantity(systems[name], u.nmgy).value for name in names], axis=1)
-        images = np.empty((len(systems), len(bands), *shape), dtype=np.float32)
-        for start in range(0, len(systems), _BLOCK):
-            block = slice(start, min(start + _BLOCK, len(systems)))
-            traced = self._trace(parts, block, shape, scale)
-            images[block] = convolve(traced, psf[block], pixel_scale, pixel_integrated=True)
-            images[block] *= flux[block, :, None, None]
-        return images
-
-    def _trace(self, parts, block, shape, scale):
-        """Return the light of some rows before the PSF, (row, 1, y, x)."""
-        traced = np.zeros((block.stop - block.start, 1, *shape), dtype=np.float32)
+        traced = np.zeros((len(systems), *shape), dtype=np.float32)
         for rows, share, lenses, sources in parts:
-            here = np.flatnonzero((rows >= block.start) & (rows < block.stop))
-            found = trace_systems(lenses[here], sources[here], shape=shape, pixel_scale=scale,
+            found = trace_systems(lenses, sources, shape=shape, pixel_scale=scale,
                                   tolerance=self.tolerance, subpixels=self.subpixels,
                                   backend=self.backend)
-            traced[rows[here] - block.start, 0] += (share[here, None, None] * found).astype(
-                np.float32, copy=False)
-        return traced
+            if len(parts) == 1:
+                traced = found.astype(np.float32, copy=False)
+            else:
+                traced[rows] += share.astype(np.float32)[:, None, None] * found
+        flux = np.stack([u.Quantity(systems[name], u.nmgy).value for name in names], axis=1)
+        images = convolve(traced[:, None], psf, pixel_scale, pixel_integrated=True)
+        images *= flux.astype(np.float32)[..., None, None]
+        return images
 
     def _parameters(self, seeds):
         """Draw everything but the fluxes, each row from its own generator."""
