@@ -96,7 +96,7 @@ def load_selection(path):
     if not path.is_file():
         raise InputFileError(f'{path}: there is no such file')
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
         head = json.loads(str(found.pop('head')))
     except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, KeyError, EOFError, OSError,

@@ -83,7 +83,8 @@ def pool_cells(success, cell, counts, *, shape, weight=None, group=None, pool=Tr
     mean is (k + s m) / (n + s). The target m is the additive model, fitted to all
     effective counts with a normal prior of deviation 2.5 on each effect. The prior
     variance m (1 - m) / (s + 1) is u m (1 - m), u being the mean of its beta-binomial
-    posterior under a uniform prior [1]_, plus the variance of m over hosts.
+    posterior under a uniform prior [1]_, plus the variance of m: that over hosts, or
+    that of the effective counts where it is larger.
     A host moves a cell by itself and through the target, linearised, as in a
     bootstrap that multiplies the contribution of each host by a random number [2]_.
     The sum of the squares, with a cell's own part scaled to p (1 - p) / n, and what is
@@ -117,16 +118,16 @@ def pool_cells(success, cell, counts, *, shape, weight=None, group=None, pool=Tr
     if not pool or held.sum() < 3:
         half = np.full(len(n), 0.5)
         prior, target, scatter = np.ones(len(n)), half, np.nan
-        through = np.zeros((rows.n_hosts, len(n)))
+        through, own = np.zeros((rows.n_hosts, len(n))), np.full(len(n), 0.125)
     else:
-        target, through = _target(rows, k, n, _design(shape, held))
-        spread = target * (1 - target)
+        target, through, least = _target(rows, k, n, _design(shape, held))
+        spread, carried = target * (1 - target), (through**2).sum(axis=0)
         scatter = _scatter(k[held], n[held], target[held])
-        prior = spread / np.clip(scatter * spread + (through**2).sum(axis=0), 0, spread / 2) - 1
+        own = scatter * spread + np.maximum(least - carried, 0)
+        prior = spread / np.clip(own + carried, 0, spread / 2) - 1
     shrinkage = np.where(held, prior / (n + prior), np.nan)
     mean = np.where(held, (k + prior * target) / (n + prior), np.nan)
-    between = target * (1 - target) * (0.5 if np.isnan(scatter) else scatter)
-    shared, own, variance = _loadings(rows, n, mean, shrinkage, through, between)
+    shared, own, variance = _loadings(rows, n, mean, shrinkage, through, own)
     least = mean * (1 - mean) / (n + prior + 1)
     a, b = beta_from_moments(mean, least if np.isnan(scatter) else np.fmax(variance, least))
     return Pooled(CellPosterior(a, b, shared, own), target, shrinkage, scatter)
@@ -171,26 +172,27 @@ def _design(shape, held):
 
 
 def _target(rows, k, n, design):
-    """Fit the additive model; return it and how each host moves it."""
+    """Fit the additive model; return it, how each host moves it, and its least variance."""
     penalty = np.full(design.shape[1], _EFFECT**-2)
     penalty[0] = 0.0
-    start = logit((k.sum() + 0.5) / (n.sum() + 1))
     beta = np.zeros(design.shape[1])
-    beta[0] = start
+    beta[0] = logit((k.sum() + 0.5) / (n.sum() + 1))
     for _ in range(100):
         mean, overall = expit(design @ beta), expit(beta[0])
         score = design.T @ (k - n * mean) - penalty * beta
-        score[0] += expit(start) - overall  # one trial more, so that no count is certain
+        score[0] += 0.5 - overall  # half a success and half a failure, as Jeffreys has them
         bread = design.T @ (design * (n * mean * (1 - mean))[:, None]) + np.diag(penalty)
         bread[0, 0] += overall * (1 - overall)
         step = np.linalg.solve(bread, score)
         beta = beta + step / max(1.0, np.abs(step).max() / 2)
         if np.abs(step).max() < 1e-10:
             break
-    mean = expit(design @ beta)
-    pull = (rows.residuals(mean) * n) @ design @ np.linalg.inv(bread)
-    hosts = rows.n_hosts
-    return mean, (pull @ design.T) * (mean * (1 - mean)) * np.sqrt(hosts / max(hosts - 1, 1))
+    mean, inverse = expit(design @ beta), np.linalg.inv(bread)
+    slope, hosts = mean * (1 - mean), rows.n_hosts
+    pull = (rows.residuals(mean) * n) @ design @ inverse
+    through = (pull @ design.T) * slope * np.sqrt(hosts / max(hosts - 1, 1))
+    # hosts that all agree show no variance; the counts have one all the same
+    return mean, through, slope**2 * np.einsum('ci,ij,cj->c', design, inverse, design)
 
 
 def _scatter(k, n, target):
@@ -203,16 +205,16 @@ def _scatter(k, n, target):
     return float((u * density).sum() / density.sum())
 
 
-def _loadings(rows, n, mean, shrinkage, through, between):
+def _loadings(rows, n, mean, shrinkage, through, alone):
     """Return how hosts and chance move each cell, with squares that sum to 1, and the variance."""
     mean, shrinkage = np.nan_to_num(mean, nan=0.5), np.nan_to_num(shrinkage, nan=1.0)
-    own = shrinkage**2 * between
+    own = shrinkage**2 * alone
     noise = np.divide(mean * (1 - mean), n, out=np.zeros(len(n)), where=n > 0)
     if rows.grouped:
-        alone = rows.residuals(mean)
+        direct = rows.residuals(mean)
         with np.errstate(invalid='ignore', divide='ignore'):
-            alone *= np.nan_to_num(np.sqrt(noise / (alone**2).sum(axis=0)), posinf=0.0)
-        shared = through * shrinkage + alone * (1 - shrinkage)
+            direct *= np.nan_to_num(np.sqrt(noise / (direct**2).sum(axis=0)), posinf=0.0)
+        shared = through * shrinkage + direct * (1 - shrinkage)
     else:
         shared, own = through * shrinkage, own + noise * (1 - shrinkage)**2
     variance = (shared**2).sum(axis=0) + own

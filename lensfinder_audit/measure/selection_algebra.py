@@ -1,10 +1,13 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Selection functions averaged over conditions, and compared with each other."""
+from dataclasses import replace
+
 import numpy as np
 from astropy.table import QTable
 
 from lensfinder_audit.exceptions import MeasurementError, did_you_mean
 from lensfinder_audit.measure.binning import cell_codes
+from lensfinder_audit.measure.cell_posterior import beta_from_moments
 from lensfinder_audit.measure.selection_function import SelectionFunction
 from lensfinder_audit.measure.selection_points import (axis_values, cell_columns,
                                                        derived_column)
@@ -62,6 +65,7 @@ def marginalise(selection, population, over, *, weight=None, min_share=0.95):
     weights[new, np.arange(len(old))] = shares[old]
     cells, posterior = _average(selection, rest, weights, min_share)
     meta = {**selection.meta, 'axes': [axis.name for axis in rest], 'min_share': min_share,
+            'typical': {axis.name: selection.meta['typical'][axis.name] for axis in rest},
             'marginalised': [*selection.meta.get('marginalised', []),
                              *(axis.name for axis in axes)]}
     cells.meta = meta
@@ -142,6 +146,8 @@ def _average(selection, axes, weights, min_share):
     with np.errstate(invalid='ignore', divide='ignore'):
         estimate, fraction = (held @ np.nan_to_num(old[name]) / held.sum(axis=1)
                               for name in ('estimate', 'fraction'))
+    posterior = replace(posterior, **dict(zip('ab', beta_from_moments(
+        estimate, posterior.deviation**2), strict=True)))
     lo, hi = posterior.interval(selection.meta['confidence'])
     state = np.where(held.sum(axis=1) == 0, 'empty',
                      np.where(share >= min_share, 'supported', 'unsupported'))

@@ -192,7 +192,9 @@ def _add_posterior(cells, pooled, confidence):
     cells['shrinkage'] = pooled.shrinkage
     if not np.isnan(pooled.scatter):
         cells['estimate'] = pooled.posterior.mean
-        cells['lo'], cells['hi'] = pooled.posterior.interval(confidence)
+        lo, hi = pooled.posterior.interval(confidence)
+        # the mean of a distribution that clings to 0 or 1 may lie outside
+        cells['lo'], cells['hi'] = np.fmin(lo, cells['estimate']), np.fmax(hi, cells['estimate'])
 
 
 def _smooth(method, columns, success, given, inside, design):
