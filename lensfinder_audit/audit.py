@@ -49,7 +49,7 @@ class AuditResult:
         Files that were read.
     galleries : list of dict, optional
         Figures of stamps that go into the report, as
-        `lensfinder_audit.plotting.galleries` makes them.
+        ``lensfinder_audit.plotting.galleries`` makes them.
     """
 
     tables: dict

@@ -3,7 +3,7 @@
 The whole chain on the mock survey: catalogue, cutouts, scores, injections, audit.
 
 It needs no network and shows how the parts fit. What it cannot show is how any
-finder does on the sky; `REMARKS` says so in the report.
+finder does on the sky, and the report says so.
 """
 import shutil
 from pathlib import Path
@@ -75,7 +75,7 @@ def run_demo(folder, *, n_rows=8000, n_injections=150, seed=11, workers=None, ov
     overwrite : bool, optional
         Whether an earlier demo or audit there may be replaced.
     keep_cutouts : bool, optional
-        Whether the cutouts stay (some 120 KB each), for `score` and `inject`.
+        Whether the cutouts stay (some 120 KB each), for the commands "score" and "inject".
     progress : callable, optional
         Called as ``progress(step, n, total)``: ``n`` more of ``total`` are done.
 
