@@ -18,6 +18,9 @@ from lensfinder_audit.survey import PIXEL_SCALE
 __all__ = ['GainWarning', 'add_sources', 'check_gain', 'gain_from_sky', 'survey_gain', 'arc_snr',
            'annulus_excess']
 
+# Checks take units rather than names of physical types, which are slow to look up: these
+# functions are called for every batch of a run.
+
 _STREAM = 1  # beside the stream of the same seed that a simulator draws the system from
 
 
@@ -211,7 +214,7 @@ def check_gain(gain, noise, *, sky, bands=None, factor=3.0):
     return ratio
 
 
-@u.quantity_input(r_in='angle', r_out='angle', pixel_scale='angle')
+@u.quantity_input(r_in=u.arcsec, r_out=u.arcsec, pixel_scale=u.arcsec)
 def arc_snr(images, noise, *, r_in=4 * PIXEL_SCALE, r_out=16 * PIXEL_SCALE,
             pixel_scale=PIXEL_SCALE):
     """
@@ -256,7 +259,7 @@ def arc_snr(images, noise, *, r_in=4 * PIXEL_SCALE, r_out=16 * PIXEL_SCALE,
     return images[..., annulus].sum(axis=-1) / (np.sqrt(annulus.sum()) * np.asarray(noise))
 
 
-@u.quantity_input(r_in='angle', r_out='angle', pixel_scale='angle')
+@u.quantity_input(r_in=u.arcsec, r_out=u.arcsec, pixel_scale=u.arcsec)
 def annulus_excess(images, noise, *, band=0, r_in=4 * PIXEL_SCALE, r_out=16 * PIXEL_SCALE,
                    pixel_scale=PIXEL_SCALE):
     """

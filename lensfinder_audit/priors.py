@@ -28,6 +28,10 @@ LIGHT_COLUMNS = ('light_q', 'light_phi')
 # Parameters that a prior can name besides the columns of a simulator.
 _PLACE = ('beta', 'beta_phi')
 _PHOTOMETRY = ('r_magnitude', 'g_r', 'r_z')
+
+# What a parameter can be: above the first number and up to the second one.
+_POSSIBLE = {'theta_e': (0, np.inf), 'lens_q': (0, 1), 'source_q': (0, 1), 'source_re': (0, np.inf),
+             'source_n': (0.2, 10)}
 _DERIVED = ('magnification', 'source_flux', 'source_mag', 'lensed_mag', 'seed', 'arc_snr')
 
 
@@ -197,15 +201,26 @@ def _put(systems, values, simulator):
               if systems[name].dtype.kind == 'f'}
     values = {name: np.where(np.isfinite(row), row, before[name]) if name in before else row
               for name, row in values.items()}
+    for name in values.keys() & _POSSIBLE.keys():
+        _check_values(name, values[name], *_POSSIBLE[name])
     changed = {name: row for name, row in values.items() if name not in _PLACE + _PHOTOMETRY}
     if 'source_x' not in changed and (set(_PLACE) | {'theta_e', 'lens_x', 'lens_y'}) & set(values):
         changed |= _source_place(before, values)
     for name, row in changed.items():
         _set(systems, name, row)
+    _move_clumps(systems, before)
     if changed:
         _set(systems, 'magnification', _magnification(simulator, systems))
     if changed or set(_PHOTOMETRY) & set(values):
         _set_photometry(systems, before, values)
+
+
+def _check_values(name, values, above, most):
+    bad = np.flatnonzero(~((values > above) & (values <= most)))
+    if len(bad):
+        raise ConfigError(f'the prior of {name} gives {values[bad[0]]:.4g}, which no system has; '
+                          f'it lies in ({above:g}, {most:g}]. Give it ends, as truncated does, or '
+                          'least and most')
 
 
 def _source_place(before, values):
@@ -217,6 +232,14 @@ def _source_place(before, values):
                                for name in ('theta_e', 'lens_x', 'lens_y'))
     return {'source_x': lens_x + theta_e * beta * np.cos(angle),
             'source_y': lens_y + theta_e * beta * np.sin(angle)}
+
+
+def _move_clumps(systems, before):
+    """Parts of a source that are named ``clump_1_x`` and so on go where it goes."""
+    for name in before:
+        if name.startswith('clump_') and name[-2:] in ('_x', '_y'):
+            moved = _plain(systems[f'source{name[-2:]}']) - before[f'source{name[-2:]}']
+            _set(systems, name, before[name] + moved)
 
 
 def _magnification(simulator, systems):

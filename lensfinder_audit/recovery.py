@@ -13,9 +13,9 @@ import numpy as np
 from astropy.table import QTable, vstack
 
 from lensfinder_audit._recovery_arms import make_arms
-from lensfinder_audit._recovery_run import (PART_SIZE, assemble, keep, prepare_hosts, replay_row,
-                                            run_identity, run_meta)
-from lensfinder_audit._recovery_work import BASE, Arm, Part, Work, light_in_annulus
+from lensfinder_audit._recovery_run import (assemble, keep, prepare_hosts, replay_row, run_identity,
+                                            run_meta, split)
+from lensfinder_audit._recovery_work import BASE, Arm, Work, light_in_annulus
 from lensfinder_audit.engines.local import LocalEngine
 from lensfinder_audit.exceptions import (ConfigError, LensfinderAuditError, MeasurementError,
                                          PartitionError)
@@ -123,8 +123,7 @@ def inject(manifest, store, classifier, simulator, *, n, grid=None, seed=0, surv
     identity = run_identity(work, plan, inputs, keep_images is not None)
     with Parts(parts, identity, suffix='.parquet') as saved:
         work.parts, work.keep_images = saved, keep_images is not None
-        todo = [Part(i, plan[start:start + PART_SIZE])
-                for i, start in enumerate(range(0, len(plan), PART_SIZE))]
+        todo = split(plan)
         table = assemble(work, todo, _map(work, todo, engine, progress))
         if keep_images is not None:
             keep(work, todo, table, keep_images)
@@ -304,7 +303,7 @@ def _try_one(work, plan):
 
 
 def _map(work, todo, engine, progress):
-    """Make all parts; what the package itself says of an error comes through as it is."""
+    """Make all parts; errors of this process come through as they are."""
     if engine is None:
         work.progress = progress
     done = itertools.accumulate([len(part.rows) for part in todo])
@@ -318,6 +317,6 @@ def _map(work, todo, engine, progress):
     try:
         return engine.map_reduce(work, todo, add, progress=tell if progress and outside else None)
     except PartitionError as error:
-        if isinstance(error.__cause__, LensfinderAuditError):
+        if not outside or isinstance(error.__cause__, LensfinderAuditError):
             raise error.__cause__ from None
         raise

@@ -10,7 +10,6 @@ __all__ = ['make_tables', 'report']
 
 def make_tables(injections, run, values):
     """Return the tables by name, and why there are no weights, where they are refused."""
-    from lensfinder_audit.measure.paired import paired_table
     from lensfinder_audit.recovery import cells_table
 
     good = injections[injections['problem'] == '']
@@ -22,6 +21,8 @@ def make_tables(injections, run, values):
     tables['cells'] = cells_table(injections, min_groups=values['min_groups'])
     tables['host_rules'] = run.rules
     if sample:
+        from lensfinder_audit.measure.paired import paired_table
+
         tables['paired'] = paired_table(good, threshold=values['threshold'])
     refused = ''
     if values['match']:

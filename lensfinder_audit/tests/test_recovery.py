@@ -10,26 +10,13 @@ from lensfinder_audit.cli import main
 from lensfinder_audit.cutouts import CutoutStore, CutoutWriter
 from lensfinder_audit.exceptions import ConfigError, MeasurementError, TableError
 from lensfinder_audit.files import read_table
-from lensfinder_audit.interfaces import Classifier
 from lensfinder_audit.manifest import write_manifest
 from lensfinder_audit.mock_sample import ARC_SNR_LIMIT, mock_sample
-from lensfinder_audit.normalizers.raw_robust import RawRobust
 from lensfinder_audit.recovery import grid_values, inject, injected_images, plan_injections
 from lensfinder_audit.simulators.sie_sersic import SieSersic
+from lensfinder_audit.tests.recovery_study import MeanOfAnnulus
 
 THETA_E = {'theta_e': [0.5, 2.0] * u.arcsec}
-
-
-class MeanOfAnnulus(Classifier):
-    """Scores what an arc adds: the mean of the normalised annulus of 1 to 2.6 arcsec."""
-
-    bands, stamp_shape, pixel_scale = ('g', 'r', 'z'), (101, 101), 0.262 * u.arcsec
-    normalizer, score_kind = RawRobust(), 'rank'
-
-    def predict(self, images):
-        y, x = np.ogrid[:101, :101]
-        radius = np.hypot(y - 50, x - 50)
-        return images[:, 1][:, (radius >= 4) & (radius < 10)].mean(axis=1)
 
 
 @pytest.fixture(scope='module')
