@@ -32,7 +32,7 @@ from lensfinder_audit.simulators.sie_sersic import SieSersic
 __all__ = ['run_demo', 'recovery_tables', 'AUDIT_OPTIONS', 'RECOVERY_AXES', 'THETA_E']
 
 _NAME = 'demo_network'
-_SEEING = (0.8, 1.1, 1.2, 1.3, 1.4, 1.5, 2.0)
+_SEEING = (0.7, 1.1, 1.2, 1.3, 1.4, 1.5, 2.5)
 
 #: How the demo is audited; the prevalence is that of Euclid Q1 among random galaxies.
 AUDIT_OPTIONS = {

@@ -263,15 +263,16 @@ def model_card_block():
     card = model_card()
     measured = dict(card['validation'])
     gates = measured.pop('gates (AUC)')
-    rows = [[name, str(value)] for name, value in measured.items()]
-    rows += [[f'gate: {name}', str(value)] for name, value in gates.items()]
-    rows += [[name.replace('_', ' '), str(card[name])] for name in
-             ('architecture', 'parameters', 'n_train_lenses', 'n_train_negatives', 'epochs',
-              'training_seconds', 'seeds')]
-    rows.append(['command', f'``{card["command"]}``'])
-    table = list_table(['on the validation sample; then the training', ''], rows, '40 60')
+    rows = [[name.replace('n_', 'number of '), str(value)] for name, value in measured.items()]
+    rows += [[f'gate, AUC of the {name}', str(value)] for name, value in gates.items()]
+    made = [[name.replace('n_train', 'trained on').replace('_', ' '), str(card[name])] for name in
+            ('architecture', 'parameters', 'n_train_lenses', 'n_train_negatives', 'epochs',
+             'training_seconds', 'seeds')]
+    made.append(['command', f'``{card["command"]}``'])
+    tables = (list_table(['measured on the validation sample', ''], rows, '60 40') + '\n'
+              + list_table(['how it was made', ''], made, '30 70'))
     limits = '\n'.join(f'- {text}' for text in card['limitations'])
-    return (f'The card of the network\n{"=" * 23}\n\n{table}\nA gate is the AUC of a logistic '
+    return (f'The card of the network\n{"=" * 23}\n\n{tables}\nA gate is the AUC of a logistic '
             'regression, cross-validated over folds that share no brick, on what a finder should '
             'not live on; beside it stand the same lenses without their arcs, and labels at '
             f'random.\n\nIts limitations:\n\n{limits}\n')
