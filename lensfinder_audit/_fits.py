@@ -8,7 +8,7 @@ _DAMAGE = ('truncated', 'corrupt', 'header size', 'checksum', 'missing')
 
 
 def read_hdus(path, *, only=None):
-    """Return (header, data) of the units of a FITS file, or of one, or say what is wrong with it."""
+    """Return (header, data) of all units of a FITS file, or one; name what is wrong with it."""
     from astropy.io import fits
 
     with warnings.catch_warnings(record=True) as said:
