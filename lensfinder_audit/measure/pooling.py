@@ -91,7 +91,7 @@ def pool_cells(success, cell, counts, *, shape, weight=None, group=None, pool=Tr
     left of the scatter of cells make the variance; the posterior is the beta
     distribution of that mean and variance. To take the beta posterior of k and n
     instead would count hosts twice that are in the cell and in its target: its 95 %
-    intervals cover 89 % (``benchmarks/selection_function.py --coverage``).
+    intervals cover 90 to 92 % (``benchmarks/selection_function.py``).
 
     References
     ----------
