@@ -37,7 +37,8 @@ def convolve_stamp(image, kernel, out, *, quadrant=False, pixel_integrated=False
     """
     shape = image.shape[1:]
     out[:] = 0
-    lit = [np.flatnonzero(image.any(axis=axes)) for axes in ((0, 2), (0, 1))]
+    light = image.any(axis=0) if len(image) > 1 else image[0] != 0
+    lit = [np.flatnonzero(light.any(axis=axis)) for axis in (1, 0)]
     if not len(lit[0]):
         return
     kernel = _quarter(kernel, shape) if quadrant else _cropped(kernel, shape)
@@ -46,8 +47,8 @@ def convolve_stamp(image, kernel, out, *, quadrant=False, pixel_integrated=False
                      for x, r, n in zip(lit, reach, shape, strict=True))
     size = tuple(fft.next_fast_len(int(max(part.stop - x[0], x[-1] + 1 - part.start) + r), True)
                  for part, x, r in zip((rows, columns), lit, reach, strict=True))
-    response = _mirrored_response if quadrant else _response
-    product = fft.rfft2(image[:, rows, columns], size) * response(kernel, size, pixel_integrated)
+    spectrum = fft.rfft2(image[:, rows, columns], size)
+    product = (_times_mirrored if quadrant else _times)(spectrum, kernel, size, pixel_integrated)
     whole = fft.irfft2(product, size, overwrite_x=True)
     out[:, rows, columns] = whole[:, :rows.stop - rows.start, :columns.stop - columns.start]
 
@@ -64,23 +65,26 @@ def _quarter(kernel, shape):
     return kernel[:, :min(size, shape[0]), :min(size, shape[1])]
 
 
-def _response(kernel, size, pixel_integrated):
+def _times(spectrum, kernel, size, pixel_integrated):
     around = np.zeros((len(kernel), *size), dtype=kernel.dtype)
     around[:, :kernel.shape[1], :kernel.shape[2]] = kernel
     around = np.roll(around, (-(kernel.shape[1] // 2), -(kernel.shape[2] // 2)), axis=(1, 2))
-    response = fft.rfft2(around)
+    product = spectrum * fft.rfft2(around)
     if pixel_integrated:
         pixel = np.sinc(fft.fftfreq(size[0]))[:, None] * np.sinc(fft.rfftfreq(size[1]))
-        response /= pixel.astype(kernel.dtype)
-    return response
+        product /= pixel.astype(kernel.dtype)
+    return product
 
 
-def _mirrored_response(quadrant, size, pixel_integrated):
+def _times_mirrored(spectrum, quadrant, size, pixel_integrated):
     """Sum cosines: two small products of matrices instead of a transform."""
     y, x = (_cosines(n, k, pixel_integrated, quadrant.dtype.char)
             for n, k in zip(size, quadrant.shape[1:], strict=True))
-    part = y @ quadrant @ x.T
-    return np.concatenate([part, part[:, size[0] - len(y):0:-1]], axis=1)
+    part, half = y @ quadrant @ x.T, len(y)
+    product = np.empty((len(quadrant), *spectrum.shape[1:]), dtype=spectrum.dtype)
+    np.multiply(spectrum[:, :half], part, out=product[:, :half])
+    np.multiply(spectrum[:, half:], part[:, size[0] - half:0:-1], out=product[:, half:])
+    return product
 
 
 @lru_cache(maxsize=256)

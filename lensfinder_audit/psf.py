@@ -66,25 +66,25 @@ class _RoundPSF(PSF):
         around = np.abs(np.arange(1 - quadrants.shape[-1], quadrants.shape[-1]))
         return quadrants[..., around[:, None], around]
 
-    def _quadrants(self, pixel_scale):
+    def _quadrants(self, pixel_scale, dtype=float):
         """Return the quarter of each kernel from its center on; the others mirror it."""
         fwhm = (self.fwhm / pixel_scale).to_value('')[..., None]
-        radius, where, inside = _radii(int(np.ceil(self._reach() * fwhm.max(initial=0))) + 1)
+        radius, where, often = _radii(int(np.ceil(self._reach() * fwhm.max(initial=0))) + 1)
         radius = radius / fwhm
-        values = np.where(radius <= self._reach(), self._profile(radius), 0)[..., where]
+        values = np.where(radius <= self._reach(), self._profile(radius), 0)
         # One term after the other: what a wider kernel beside it adds is 0, and changes nothing.
-        mirrored = (values * inside).reshape(*fwhm.shape[:-1], inside.size)
-        total = np.cumsum(mirrored, axis=-1)[..., -1]
-        return values / total[..., None, None]
+        values /= np.cumsum(values * often, axis=-1)[..., -1:]
+        return values.astype(dtype, copy=False)[..., where]
 
 
 @lru_cache(maxsize=64)
 def _radii(size):
-    """Return the radii in a quadrant, each once; where they are; and how often pixels mirror."""
+    """Return the radii of pixels, each once, its place in the quadrant and its number in all."""
     offset = np.arange(size)
     square, where = np.unique(offset ** 2 + offset[:, None] ** 2, return_inverse=True)
     sides = np.where(offset, 2, 1)
-    return np.sqrt(square), where.reshape(size, size), sides * sides[:, None]
+    often = np.bincount(where.ravel(), (sides * sides[:, None]).ravel())
+    return np.sqrt(square), where.reshape(size, size), often
 
 
 class GaussianPSF(_RoundPSF):
@@ -285,8 +285,9 @@ def convolve(images, psf, pixel_scale, *, pixel_integrated=False):
     quadrant = isinstance(psf, _RoundPSF)
     for start in range(0, len(images), _BLOCK):
         rows = psf[start:start + _BLOCK]
-        kernels = rows._quadrants(pixel_scale) if quadrant else rows.kernels(pixel_scale)
-        for row, kernel in enumerate(kernels.astype(images.dtype, copy=False), start):
+        kernels = (rows._quadrants(pixel_scale, images.dtype) if quadrant
+                   else rows.kernels(pixel_scale).astype(images.dtype, copy=False))
+        for row, kernel in enumerate(kernels, start):
             convolve_stamp(images[row], kernel, out[row], quadrant=quadrant,
                            pixel_integrated=pixel_integrated)
     return out

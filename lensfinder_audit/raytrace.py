@@ -74,7 +74,7 @@ def lensed_image(lens, source, *, shape, pixel_scale, tolerance=1e-5, subpixels=
     :math:`1/c_p` = 6, 270, 31500 and 6.9e6, the constants of Gauss's rule, and
     :math:`k_p = (2p-1)!` for the kink at the center of the source.
 
-    Light outside an ellipse with all but 1e-6 of the flux is left out.
+    Light outside an ellipse with all but 1e-5 of the flux is left out.
 
     Examples
     --------

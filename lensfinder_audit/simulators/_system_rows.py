@@ -17,7 +17,7 @@ from lensfinder_audit import lensing
 
 __all__ = ['pack', 'unpack', 'outermost']
 
-_LEFT_OUT = 1e-6  # share of the flux of a source that lies farther out than is traced
+_LEFT_OUT = 1e-5  # share of the flux of a source that lies farther out than is traced
 _ROUND = 1e-8  # below this flattening atan(f a) / f is a, to rounding, and f must not be 0
 _FARTHEST = 1e6  # in arcsec; a number that single precision can square
 
@@ -66,5 +66,5 @@ def unpack(lens, source):
 
 
 def outermost(n):
-    """Return the radius, in units of re, within which all but 1e-6 of the light lies."""
+    """Return the radius, in units of re, within which all but 1e-5 of the light lies."""
     return (gammainccinv(2 * n, _LEFT_OUT) / lensing.sersic_b(n)) ** n

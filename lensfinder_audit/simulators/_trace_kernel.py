@@ -239,13 +239,15 @@ def _look(x, y, lens, source, light):
     """Write the brightness at each position, over that of the center of the source."""
     along_x, along_y = source[2] * source[4], source[3] * source[4]
     across_x, across_y = -source[3] * source[5], source[2] * source[5]
-    b, power = source[6], _F(0.5) * source[7]
     for i in range(x.size):
         beta_x, beta_y = trace_back32(x[i], y[i], lens)
         beta_x, beta_y = beta_x - source[0], beta_y - source[1]
         u = along_x * beta_x + along_y * beta_y
         v = across_x * beta_x + across_y * beta_y
-        light[i] = exp32(-b * exp32(power * log32(u * u + v * v + _TINY)))
+        light[i] = u * u + v * v + _TINY
+    b, power = source[6], _F(0.5) * source[7]
+    for i in range(x.size):  # in one loop, the numbers do not fit into the registers
+        light[i] = exp32(-b * exp32(power * log32(light[i])))
 
 
 @compiled
