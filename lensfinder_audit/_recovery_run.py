@@ -20,7 +20,7 @@ from lensfinder_audit.priors import LIGHT_COLUMNS
 from lensfinder_audit.psf import psf_from_table
 from lensfinder_audit.scoring import classifier_identity
 from lensfinder_audit.surveys.legacy_dr10 import LEGACY_DR10
-from lensfinder_audit.tables import check_table, require_columns, schema_meta
+from lensfinder_audit.tables import SCHEMAS, check_table, require_columns, schema_meta
 
 #: Injections per part: what an interruption may cost.
 PART_SIZE = 1024
@@ -140,9 +140,10 @@ def assemble(work, todo, found):
     table = table[np.lexsort((np.asarray(table['injection']), arm))]
     label = np.char.add('injection-', np.asarray(table['injection']).astype(str))
     suffix = np.where(table['arm'] == BASE, '', np.char.add('-', np.asarray(table['arm'])))
-    table.add_column(np.char.add(label, suffix), name='object_id', index=0)
-    table['label'] = np.ones(len(table), bool)
-    return check_table(table, 'injections')
+    table['object_id'], table['label'] = np.char.add(label, suffix), np.ones(len(table), bool)
+    first = [name for name in SCHEMAS['injections'].columns if name in table.colnames]
+    rest = [name for name in table.colnames if name not in first]
+    return check_table(table[first + rest], 'injections')
 
 
 def keep(work, todo, table, folder):
@@ -180,6 +181,7 @@ def replay_row(work, row, number):
     plan = QTable({'injection': [int(row['injection'])], 'cell': [int(row['cell'])],
                    'host': [0], 'seed': np.array([row['seed']], dtype=np.uint64)})
     again, images = work.batch(plan)
+    again = work.joined(again)
     names = [name for name in again.colnames if name in row.colnames
              and again[name].dtype.kind == 'f']
     for name in sorted(names, key=lambda name: name in _MEASURED):  # causes before effects

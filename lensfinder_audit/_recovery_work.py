@@ -79,7 +79,7 @@ class Work:
             return [None]
         tables, images = zip(*[self.batch(part.rows[rows]) for rows in self._batches(part.rows)],
                              strict=True)
-        table = vstack(list(tables), metadata_conflicts='silent')
+        table = self.joined(vstack(list(tables), metadata_conflicts='silent'))
         if self.parts.folder is None:
             return [table]
         if self.keep_images:
@@ -111,6 +111,14 @@ class Work:
         self._tell(len(rows))
         return found
 
+    def joined(self, table):
+        """Return rows of `batch` with the conditions of their hosts."""
+        kept = [name for name in self.hosts.colnames if name.split('_')[0] in KEPT
+                and name not in table.colnames]
+        hosts = self.hosts[kept][np.asarray(table['host_row'])]
+        table.remove_column('host_row')
+        return hstack([table, hosts], metadata_conflicts='silent')
+
     def draw(self, hosts, seeds, simulator):
         """Draw systems from the simulator and the priors."""
         if self.priors is None:
@@ -133,6 +141,8 @@ class Work:
             tables.append(self._table(arm, rows, hosts, systems, simulator, arcs, made, good))
             images.append(made)
             before = arm
+        if len(tables) == 1:
+            return tables[0], images[0]
         return vstack(tables, metadata_conflicts='silent'), np.concatenate(images)
 
     def arcs(self, arm, hosts, systems, simulator):
@@ -151,9 +161,10 @@ class Work:
         """Add arcs to the light of hosts; say which of them are finite."""
         good = np.isfinite(arcs).all(axis=(1, 2, 3))
         gain = _gain(hosts, self.store.bands, arm.gain)
-        made = add_sources(light, np.where(good[:, None, None, None], arcs, 0), seeds=seeds,
-                           gain=1 * u.electron / u.nmgy if gain is None else gain,
-                           shot_noise=gain is not None)
+        if not good.all():
+            arcs = np.where(good[:, None, None, None], arcs, 0)
+        made = add_sources(light, arcs, seeds=seeds, shot_noise=gain is not None,
+                           gain=1 * u.electron / u.nmgy if gain is None else gain)
         return made, good
 
     def _table(self, arm, rows, hosts, systems, simulator, arcs, images, good):
@@ -162,12 +173,15 @@ class Work:
         if good.any() and finder is not None:
             scores[good] = finder(
                 images[good], bands=self.store.bands, pixel_scale=self.store.pixel_scale)
-        told = describe(hosts, systems, simulator if arm.simulator is None else arm.simulator)
+        table = systems.copy(copy_data=False)
+        told = {name: rows[name] for name in ('injection', 'cell')}
+        told |= describe(hosts, simulator if arm.simulator is None else arm.simulator)
         told |= light_in_annulus(hosts, arcs, images, self.store)
-        told['score'], told['arm'] = scores, np.full(len(rows), arm.name)
-        told['problem'] = np.where(good, '', 'the simulator gave pixels that are not finite')
-        table = QTable({'injection': rows['injection'], 'cell': rows['cell'], **told})
-        return _joined(table, systems, hosts)
+        told |= {'score': scores, 'arm': np.full(len(rows), arm.name), 'host_row': rows['host'],
+                 'problem': np.where(good, '', 'the simulator gave pixels that are not finite')}
+        for name, values in told.items():
+            table[name] = np.asarray(values)
+        return table
 
     def _one_by_one(self, rows, hosts, simulator, error):
         """Flag the rows that cannot be made; raise where none can."""
@@ -194,12 +208,11 @@ class Work:
     def _flagged(self, rows, hosts, example, problem):
         """Return a row for each arm with what the plan and the host say, and no other number."""
         table, images = example[0].copy(), np.full_like(example[1], np.nan)
-        known = {**{name: np.asarray(rows[name]) for name in ('injection', 'cell', 'seed')},
-                 **describe(hosts, hosts, self.cells[int(rows['cell'][0])]),
-                 **{name: hosts[name] for name in hosts.colnames if name in table.colnames}}
+        known = {**{name: rows[name] for name in ('injection', 'cell', 'seed')},
+                 'host_row': rows['host'], **describe(hosts, self.cells[int(rows['cell'][0])])}
         for name in table.colnames:
-            if name in known and name != 'object_id':
-                table[name] = np.repeat(known[name], len(table))
+            if name in known:
+                table[name] = np.repeat(np.asarray(known[name]), len(table))
             elif table[name].dtype.kind == 'f':
                 table[name][:] = np.nan
         table['problem'] = np.full(len(table), problem)
@@ -219,12 +232,12 @@ def psf_of(hosts, bands, options):
         name: value for name, value in options.items() if name != 'profile'})
 
 
-def describe(hosts, systems, simulator):
+def describe(hosts, simulator):
     """Return what a row says of its host and simulator."""
     names = np.asarray(hosts['object_id']).astype(str)
     group = np.asarray(hosts['group']).astype(str) if 'group' in hosts.colnames else names
     return {'host': names, 'group': group,
-            'simulator': np.full(len(systems), type(simulator).__name__)}
+            'simulator': np.full(len(hosts), type(simulator).__name__)}
 
 
 def light_in_annulus(hosts, arcs, images, store):
@@ -256,10 +269,3 @@ def _gain(hosts, bands, given):
         return given * u.electron / u.nmgy
     return np.stack([np.asarray(getattr(hosts[f'gain_{band}'], 'value', hosts[f'gain_{band}']))
                      for band in bands], axis=1) * u.electron / u.nmgy
-
-
-def _joined(table, systems, hosts):
-    kept = [name for name in hosts.colnames if name.split('_')[0] in KEPT
-            and name not in systems.colnames and name not in table.colnames]
-    extra = [name for name in systems.colnames if name not in table.colnames]
-    return hstack([table, systems[extra], hosts[kept]], metadata_conflicts='silent')

@@ -21,6 +21,7 @@ __all__ = ['GainWarning', 'add_sources', 'check_gain', 'gain_from_sky', 'survey_
 # Checks take units rather than names of physical types, which are slow to look up: these
 # functions are called for every batch of a run.
 
+_DARK = 0.5  # electrons that a dark pixel expects at most
 _STREAM = 1  # beside the stream of the same seed that a simulator draws the system from
 
 
@@ -82,13 +83,33 @@ def add_sources(hosts, images, *, gain, seeds, shot_noise=True):
     if not np.isfinite(images).all():
         raise TableError('an image of a source has values that are not finite')
     electrons = _broadcast_gain(gain, hosts.shape[:2])
-    added = np.array(images, dtype=float)
-    if shot_noise:
-        for row, seed in enumerate(seeds):
-            rng = np.random.default_rng([int(seed), _STREAM])
-            scale = electrons[row, :, None, None]
-            added[row] = rng.poisson(np.maximum(added[row], 0) * scale) / scale
-    return (hosts + added).astype(np.float32)
+    injected = np.empty(hosts.shape, dtype=np.float32)
+    for row, seed in enumerate(seeds):
+        added = images[row]
+        if shot_noise:
+            rng, scale = np.random.default_rng([int(seed), _STREAM]), electrons[row, :, None, None]
+            added = _poisson(np.maximum(added, 0) * scale, rng) / scale
+        injected[row] = hosts[row] + added
+    return injected
+
+
+def _poisson(expected, rng):
+    """
+    Draw Poisson numbers; pixels that expect next to nothing share one draw.
+
+    Electrons that fall into any of them are Poisson, and each falls into a pixel with
+    a probability in proportion to its expectation: the same distribution, in a
+    fraction of the time where most pixels are dark.
+    """
+    flat = expected.ravel()
+    counts, dark = np.zeros(flat.size), flat < _DARK
+    bright = np.flatnonzero(~dark)
+    counts[bright] = rng.poisson(flat[bright])
+    reach = np.cumsum(flat * dark)
+    level = reach[-1] * rng.random(rng.poisson(reach[-1]))
+    places = np.searchsorted(reach, np.minimum(level, np.nextafter(reach[-1], 0)), side='right')
+    np.add.at(counts, places, 1)
+    return counts.reshape(expected.shape)
 
 
 def survey_gain(survey, bands, exposure_time):

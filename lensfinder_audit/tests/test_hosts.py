@@ -22,7 +22,8 @@ def study(tmp_path_factory):
 
 @pytest.mark.parametrize(('where', 'wanted'), [
     ('type in SER, DEV', lambda t: np.isin(t['type'], ['SER', 'DEV'])),
-    ('type not in REX', lambda t: t['type'] != 'REX'), ('type == DEV', lambda t: t['type'] == 'DEV'),
+    ('type not in REX', lambda t: t['type'] != 'REX'),
+    ('type == DEV', lambda t: t['type'] == 'DEV'),
     ("type != 'DEV'", lambda t: t['type'] != 'DEV'),
     ('psfsize_r<1.3', lambda t: t['psfsize_r'].value < 1.3),
     ('nobs_z >= 5', lambda t: t['nobs_z'] >= 5), ('nobs_z in 3,4', lambda t: t['nobs_z'] <= 4)])
@@ -176,4 +177,4 @@ def test_light_of_real_galaxies(real_data):
     light = measure_light(stamps[:, 1], fwhm=np.full(len(stamps), 1.3) * u.arcsec)
     good = light['light_from'] == 'moments'
     assert good.sum() >= 8
-    assert light['light_q'][good].min() < 0.5 < 0.8 < light['light_q'][good].max()  # discs, and round
+    assert light['light_q'][good].min() < 0.5 < 0.8 < light['light_q'][good].max()
