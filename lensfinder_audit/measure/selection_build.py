@@ -9,8 +9,9 @@ from lensfinder_audit.exceptions import MeasurementError, did_you_mean
 from lensfinder_audit.measure.binning import Axis, make_axis
 from lensfinder_audit.measure.cells import Design, Grid, fraction_table
 from lensfinder_audit.measure.pooling import pool_cells
+from lensfinder_audit.measure.selection_check import check_splines
 from lensfinder_audit.measure.selection_function import SelectionFunction
-from lensfinder_audit.measure.selection_model import check_splines, fit_splines
+from lensfinder_audit.measure.selection_model import fit_splines
 from lensfinder_audit.measure.selection_points import derived_column
 from lensfinder_audit.tables import require_columns, schema_meta
 
