@@ -25,7 +25,7 @@ from lensfinder_audit.tables import require_columns
 __all__ = ['SieStamp']
 
 _IN_MEMORY = 1024  # images, ready for the ray trace
-_WIDE = 0.2  # arcsec per pixel of the plane over which a magnification is summed
+_WIDE = 0.25  # arcsec per pixel of the plane over which a magnification is summed
 
 
 class SieStamp(InjectionSimulator):
@@ -152,7 +152,7 @@ class SieStamp(InjectionSimulator):
         for row, (lens, planes, place) in enumerate(self._systems(systems)):
             size = 2 * int(np.ceil(reach(lens, planes, place) / _WIDE)) + 1
             found[row] = trace_stamp(lens, planes, place, shape=(size, size), pixel_scale=_WIDE,
-                                     spacing=0.7 * self.spacing, centered=True).sum()
+                                     spacing=self.spacing, centered=True).sum()
         return found
 
     def render(self, systems, *, bands, psf, shape, pixel_scale):
