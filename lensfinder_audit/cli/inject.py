@@ -99,7 +99,7 @@ def inject_command(context, model, hosts, output, overwrite, **values):
     output = Path(output).resolve()
     refuse_folder(output, overwrite, _MARKER)
     parts, values = output.with_name(f'.{output.name}.parts'), {'model': model, **values}
-    run = make_run(hosts, values, _stamp_folder(parts, hosts))
+    run = make_run(hosts, values, _stamp_folder(parts, hosts, values['constants']))
     injections = _inject(run, values, parts)
     tables, refused = make_tables(injections, run, values)
     with whole_folder(output, overwrite=overwrite, marker=_MARKER) as folder:
@@ -160,11 +160,11 @@ def _images(parts, values):
     return parts / 'images' if values['keep_images'] else None
 
 
-def _stamp_folder(parts, hosts):
-    """Stamps of other files than before get a folder of their own."""
+def _stamp_folder(parts, hosts, constants):
+    """Stamps of other files or conditions than before get a folder of their own."""
     from hashlib import sha256
 
     from lensfinder_audit.files import sha256 as checksum
 
-    digests = ''.join(checksum(name) for name in hosts)
+    digests = ''.join(checksum(name) for name in hosts) + repr(constants)
     return parts / f'hosts-{sha256(digests.encode()).hexdigest()[:12]}'
