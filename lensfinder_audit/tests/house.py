@@ -26,18 +26,19 @@ _PARTS = {
     2: ('noise', 'lensing', 'raytrace', 'normalizers', 'classifiers', 'simulators',
         'injection', 'source_stamps', 'recovery', '_recovery_work',
         '_recovery_arms', '_recovery_run', 'injection_plan', 'hosts', 'host_light', 'priors',
-        '_distributions', 'mock_sample', 'mock_cutouts', 'scoring', 'training'),
+        '_distributions', 'mock_sample', 'mock_cutouts', 'scoring', 'training',
+        'combiners', 'combine'),
     3: ('measure',),
     4: ('audit', 'composition', 'config', 'findings', 'output', 'plotting', 'report', 'validation',
         'selection_file',
-        'example', 'demo', 'paired_samples'),
+        'example', 'demo', 'paired_samples', 'checks', 'verdict'),
     5: ('cli',),
 }
 
 
 # What the modules of one package share: their names serve each other, not users,
 # and a docstring of one line is enough.
-_SHARED = ('cli.', 'plotting.', 'report.', 'measure.calibration_fit', 'measure.multinomial',
+_SHARED = ('cli.', 'checks.', 'plotting.', 'report.', 'measure.calibration_fit', 'measure.multinomial',
            'measure.probability', 'measure.ranked')
 
 

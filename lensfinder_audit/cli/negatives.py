@@ -1,0 +1,185 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""``lensfinder-audit negatives``: pool and sample negatives of a survey."""
+from pathlib import Path
+
+import click
+
+__all__ = ['negatives_command']
+
+_MARKER = 'negatives.parquet'
+_FILE = {'type': click.Path(dir_okay=False), 'metavar': 'FILE'}
+
+
+@click.group('negatives')
+def negatives_command():
+    """Pool the galaxies of a survey by stated cuts, and sample them by strata."""
+
+
+@negatives_command.command('pool')
+@click.argument('sources', nargs=-1, required=True, type=click.Path())
+@click.option('-o', '--output', required=True, type=click.Path(file_okay=False), metavar='DIR',
+              help='Folder of the pool; one that is not finished goes on.')
+@click.option('--rules', default='paper4', show_default=True, metavar='NAME|FILE',
+              help='Rules: paper4, all, conditions, or a YAML file.')
+@click.option('--known', multiple=True, **_FILE,
+              help='Positions of known lenses and candidates.')
+@click.option('--join', **_FILE, help='Small table of conditions, such as one row per brick.')
+@click.option('--on', metavar='COLUMN', help='Column that it shares with SOURCES.')
+@click.option('--piece-rows', type=click.IntRange(1), default=1_000_000, show_default=True,
+              help='Rows of a piece, which is read and written as a whole.')
+@click.option('--workers', type=click.IntRange(1), help='Processes. [as many as processors]')
+@click.option('--dry-run', is_flag=True, help='Only count rows and the disk that is needed.')
+@click.pass_context
+def pool_command(context, sources, output, rules, known, join, on, piece_rows, workers, dry_run):
+    """
+    Apply the cuts of the rules to SOURCES (sweeps, Tractor files, Parquet, other
+    tables, or folders of them).
+
+    After an interruption, the same command goes on at the first piece that is not
+    finished. A file that cannot be read is named, the others are pooled, and the
+    exit code is 1.
+    """
+    from lensfinder_audit.engines.local import LocalEngine
+    from lensfinder_audit.exceptions import ConfigError
+    from lensfinder_audit.negatives import cuts_table, make_pool, plan_pool
+    from lensfinder_audit.sample_rules import load_rules
+
+    if bool(join) != bool(on):
+        raise ConfigError('--join needs --on, the column that both tables have, and the other '
+                          'way round')
+    rules = load_rules(rules)
+    plan = plan_pool(sources, rows=piece_rows)
+    if dry_run:
+        _say_plan(plan, rules)
+        return
+    if rules.exclusion_radius and not known:
+        click.echo('Warning: without --known, nothing is left out near known lenses', err=True)
+    with _Bar(len(plan.pieces), ' pieces') as bar:
+        pool = make_pool(plan, output, rules, lenses=_positions(known), progress=bar,
+                         join=(_table(join), on) if join else None,
+                         engine=LocalEngine(workers=workers))
+    _print_table(cuts_table(pool), ['cut', 'n_before', 'n_fail', 'n_removed', 'n_left'])
+    for place, reason in pool.failed.items():
+        click.echo(f'Left out: {place}: {reason.removeprefix(place + ": ")}', err=True)
+    click.echo(output)
+    context.exit(1 if pool.failed else 0)
+
+
+@negatives_command.command('sample')
+@click.argument('pool', type=click.Path(file_okay=False))
+@click.option('-o', '--output', required=True, type=click.Path(file_okay=False), metavar='DIR',
+              help=f'Folder for {_MARKER} and tables of strata and confusers; made anew.')
+@click.option('--positives', **_FILE,
+              help='Lenses with the columns of the strata; negatives follow by the ratio.')
+@click.option('--per-stratum', type=click.IntRange(1), help='Negatives in each stratum instead.')
+@click.option('--seed', type=int, default=42, show_default=True, help='Seed of the keyed hash.')
+@click.option('--allow-incomplete', is_flag=True, help='Also where files of the pool failed.')
+@click.option('--workers', type=click.IntRange(1), help='Processes. [as many as processors]')
+@click.option('--overwrite', is_flag=True, help='Replace an earlier sample in DIR.')
+def sample_command(pool, output, positives, per_stratum, seed, allow_incomplete, workers,
+                   overwrite):
+    """
+    Draw N1 (ordinary) and N2 (confuser-like) negatives from each stratum of POOL, with
+    weights. Any partitioning and any number of workers give the same rows.
+    """
+    import shutil
+
+    from lensfinder_audit.engines.local import LocalEngine
+    from lensfinder_audit.exceptions import ConfigError
+    from lensfinder_audit.files import refuse_folder, whole_folder, write_whole
+    from lensfinder_audit.negatives import Pool
+    from lensfinder_audit.sampling import draw_sample
+
+    output = Path(output).resolve()
+    refuse_folder(output, overwrite, _MARKER)
+    pool = Pool(pool)
+    if pool.failed and not allow_incomplete:
+        raise ConfigError(f'{pool.path}: {len(pool.failed)} pieces are missing, such as '
+                          f'{next(iter(pool.failed))}; mend them and run "negatives pool" again, '
+                          'or give --allow-incomplete')
+    parts = output.with_name(f'.{output.name}.parts')
+    with _Bar(2 * len(pool.parts), ' parts') as bar:
+        sample = draw_sample(pool, seed=seed, engine=LocalEngine(workers=workers), parts=parts,
+                             positives=_count(positives, pool), per_stratum=per_stratum,
+                             progress=bar)
+    with whole_folder(output, overwrite=overwrite, marker=_MARKER) as folder:
+        write_whole(sample.negatives, folder / _MARKER)
+        write_whole(sample.strata, folder / 'strata.ecsv')
+        write_whole(sample.confusers, folder / 'confusers.ecsv')
+    shutil.rmtree(parts, ignore_errors=True)
+    _print_table(sample.strata, ['stratum', 'kind', 'n_pool', 'n_wanted', 'n_sampled', 'weight',
+                                 'state'])
+    click.echo(output)
+
+
+class _Bar:
+    """A progress bar that is given how much is done."""
+
+    def __init__(self, total, unit):
+        from tqdm import tqdm
+        self._bar = tqdm(total=total, unit=unit, disable=None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._bar.close()
+
+    def __call__(self, done, total):
+        self._bar.update(1)
+
+
+def _table(path):
+    from lensfinder_audit.files import read_table
+    return read_table(path)
+
+
+def _positions(paths):
+    import numpy as np
+
+    from lensfinder_audit.crossmatch import sky_positions
+
+    places = [sky_positions(_table(path), what=str(path)) for path in paths]
+    if not places:
+        return None
+    return tuple(np.concatenate([getattr(place, side).deg for place in places])
+                 for side in ('ra', 'dec'))
+
+
+def _count(path, pool):
+    if path is None:
+        return None
+    import numpy as np
+
+    from lensfinder_audit.sampling import count_positives
+    from lensfinder_audit.strata import Strata
+    from lensfinder_audit.survey_files import Piece, read_piece
+
+    rules, n = pool.rules, len(_table(path))
+    counts = np.zeros(len(Strata(rules.strata)), dtype=int)
+    wanted = dict.fromkeys(rules.strata, 'strata')
+    for columns in read_piece(Piece(str(path), 0, n), wanted, names=rules.columns):
+        counts += count_positives(columns, Strata(rules.strata))
+    click.echo(f'{n} lenses, {counts.sum()} of them in the strata')
+    return counts
+
+
+def _say_plan(plan, rules):
+    width = 8 * len(rules.used_columns())
+    click.echo(f'{len(plan.pieces):,} pieces, {plan.n_rows:,} rows; at most '
+               f'{plan.n_rows * width / 1e9:.3g} GB of disk, where the cuts remove nothing')
+    for reason in plan.unreadable.values():
+        click.echo(f'Cannot be read: {reason}', err=True)
+
+
+def _print_table(table, names):
+    """Print columns, left the texts and right the numbers."""
+    cells = [[name, *(f'{item:.4g}' if isinstance(item, float) else f'{item:,}'
+                      if isinstance(item, int) else str(item)
+                      for item in table[name].tolist())] for name in names]
+    widths = [max(map(len, column)) for column in cells]
+    left = [table[name].dtype.kind == 'U' for name in names]
+    for row in zip(*cells, strict=True):
+        line = zip(row, widths, left, strict=True)
+        click.echo('  '.join(text.ljust(width) if is_text else text.rjust(width)
+                             for text, width, is_text in line).rstrip())
