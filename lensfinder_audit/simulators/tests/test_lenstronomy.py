@@ -70,7 +70,8 @@ def put_photometry(systems, row):
 
 
 def test_conforms():
-    check_simulator(LenstronomySimulator(tolerance=1e-4, extent=8.0), hosts=example_hosts(3), shape=(81, 81))
+    check_simulator(LenstronomySimulator(tolerance=1e-4, extent=8.0), hosts=example_hosts(3),
+                    shape=(81, 81))
 
 
 def test_other_models_conform():

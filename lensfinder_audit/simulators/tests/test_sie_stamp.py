@@ -6,21 +6,26 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.table import QTable
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
+from lensfinder_audit.cli import main
 from lensfinder_audit.exceptions import ConfigError, InputFileError, TableError
 from lensfinder_audit.lensing import SieShear
 from lensfinder_audit.plugins import load_plugin
 from lensfinder_audit.psf import MoffatPSF, psf_from_table
+from lensfinder_audit.recovery import read_injections
 from lensfinder_audit.simulators._stamp_kernel import prepared, trace_stamp
 from lensfinder_audit.simulators.sie_sersic import SieSersic
 from lensfinder_audit.simulators.sie_stamp import SieStamp
 from lensfinder_audit.testing import check_simulator, example_hosts
 from lensfinder_audit.tests.made_up_stamps import galaxy, write_library
+from lensfinder_audit.tests.networks import write_network
+from lensfinder_audit.tests.recovery_study import make_hosts
 
 SCALE = 0.262 * u.arcsec
 STAMP = {'shape': (101, 101), 'pixel_scale': SCALE}
@@ -231,3 +236,20 @@ def test_real_galaxies_are_lensed(real_data):
     flux = images.sum(axis=(2, 3)) / systems['magnification'][:, None]
     inside = systems['theta_e'] < 2 * u.arcsec
     assert_allclose(flux[inside, 1], systems['source_flux_r'][inside].value, rtol=5e-3)
+
+
+def test_inject_from_the_command_line(library, tmp_path):
+    table, _ = make_hosts(tmp_path, size=61)
+    write_network(tmp_path / 'tiny.onnx', size=(61, 61), metadata={
+        'bands': ['g', 'r', 'z'], 'pixel_scale': 0.262, 'normalizer': 'raw_robust',
+        'score_kind': 'logit'})
+    arguments = ['inject', str(tmp_path / 'tiny.onnx'), str(tmp_path / 'hosts.parquet'), '-n', '6',
+                 '-o', str(tmp_path / 'out'), '--threshold', '0', '--simulator', 'sie_stamp']
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2 and 'sie_stamp needs images to lens' in result.output
+    result = CliRunner().invoke(main, [*arguments, '--prior', f'library={library}', '--grid',
+                                       'theta_e=1.0,2.0'])
+    assert result.exit_code == 0, result.output
+    found = read_injections(tmp_path / 'out' / 'injections.parquet')
+    assert len(found) == 12 and set(found['source_stamp']) <= {*'012345'}
+    assert set(found['theta_e'].value) == {1.0, 2.0} and np.isfinite(found['score']).all()
