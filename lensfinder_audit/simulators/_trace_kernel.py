@@ -14,6 +14,8 @@ from lensfinder_audit.simulators._vector_math import compiled, exp32, inlined, l
 
 __all__ = ['trace_adaptively', 'trace_on_grid']
 
+_FAINTEST = 30.0  # exponent of the profile beyond which a stamp counts as dark
+
 _F = np.float32
 _TINY = _F(1e-30)
 _ROOT_2 = _F(np.sqrt(2))
@@ -171,7 +173,9 @@ def _probe(x, y, half, lens, source, radius, size, blurred):
 
 @compiled
 def _brightest(square, source):
-    return exp32(-source[6] * exp32(_F(0.5) * source[7] * log32(square.min() + _TINY)))
+    """Return the brightness of the brightest pixel, where the stamp has any light."""
+    depth = source[6] * exp32(_F(0.5) * source[7] * log32(square.min() + _TINY))
+    return exp32(-min(depth, _F(_FAINTEST)))
 
 
 @compiled

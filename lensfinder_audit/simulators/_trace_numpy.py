@@ -9,6 +9,7 @@ import numpy as np
 __all__ = ['trace_adaptively', 'trace_on_grid']
 
 _TINY = 1e-30
+_FAINTEST = 30.0  # exponent of the profile beyond which a stamp counts as dark
 
 
 def trace_adaptively(images, lenses, sources, scale, tolerance, nodes, weights, deepest):
@@ -36,11 +37,16 @@ def _trace_one(image, lens, source, scale, tolerance, nodes, weights, deepest):
             break
         radius, size, blurred = _probe(x, y, half, lens, source)
         if level == 0:
-            peak = _profile(np.sqrt(blurred.min()), source)
+            depth = source[6] * blurred.min() ** (0.5 * source[7])
+            peak = np.exp(-min(depth, _FAINTEST))
         order = _choose(radius, size, source, tolerance * peak / share)
         if level == deepest:
             order = np.minimum(order, most)
-        for p in range(1, most + 1):
+        # The center of the lens itself is not deflected; its radius is that of what is beside it.
+        cells = np.flatnonzero(order == 1)
+        light = _profile(np.abs(radius[cells]), source)
+        np.add.at(flat, pixel[cells], scale ** 2 * share * source[8] * light)
+        for p in range(2, most + 1):
             cells = np.flatnonzero(order == p)
             light = _sample(x[cells], y[cells], half, lens, source, nodes[p - 1, :p],
                             weights[p - 1, :p])
