@@ -18,7 +18,8 @@ from scipy import ndimage
 from lensfinder_audit._fits import read_hdus
 from lensfinder_audit.exceptions import InputFileError, TableError
 from lensfinder_audit.files import read_table
-from lensfinder_audit.psf_models import PixelPSF, PSFExModel, PSFExPSF, read_psfex
+from lensfinder_audit.psf_models import PixelPSF
+from lensfinder_audit.psfex import PSFExModel, PSFExPSF, read_psfex
 from lensfinder_audit.survey import PIXEL_SCALE
 from lensfinder_audit.tables import require_columns
 
@@ -42,7 +43,7 @@ class Exposure:
         Inverse variance, 0 where a pixel is masked.
     wcs : `~astropy.wcs.WCS`
         Place on the sky.
-    psf : `~lensfinder_audit.psf_models.PSFExModel`
+    psf : `~lensfinder_audit.psfex.PSFExModel`
         Point spread function over the chip.
     name : str, optional
         File of the image.

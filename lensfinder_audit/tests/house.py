@@ -18,7 +18,7 @@ FLOORS = {
 _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
         'vocabulary', '_readers', '_scratch', '_fits', 'psf',
-        'psf_models', '_convolution'),
+        'psf_models', 'psfex', '_convolution'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
         'cutouts', '_cutout_writer', 'stamps', 'exposures', 'engines', 'scoretable', 'parts',
         'condition_maps', 'sky_index', 'split_check', 'sample_rules',

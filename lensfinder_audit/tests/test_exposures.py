@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from lensfinder_audit.exceptions import InputFileError, TableError
 from lensfinder_audit.exposures import Exposure, coadd_stamp, read_exposures
 from lensfinder_audit.injection import add_sources
-from lensfinder_audit.psf_models import PSFExModel
+from lensfinder_audit.psfex import PSFExModel
 from lensfinder_audit.simulators.sie_sersic import SieSersic
 from lensfinder_audit.simulators.sie_stamp import SieStamp
 from lensfinder_audit.testing import example_hosts

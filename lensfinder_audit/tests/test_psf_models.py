@@ -13,7 +13,8 @@ from numpy.testing import assert_allclose
 
 from lensfinder_audit.exceptions import InputFileError, TableError
 from lensfinder_audit.psf import GaussianPSF, MoffatPSF, convolve
-from lensfinder_audit.psf_models import PixelPSF, PSFExPSF, kernel_fwhm, read_psfex
+from lensfinder_audit.psf_models import PixelPSF, kernel_fwhm
+from lensfinder_audit.psfex import PSFExPSF, read_psfex
 
 SCALE = 0.262 * u.arcsec
 
