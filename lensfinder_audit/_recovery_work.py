@@ -27,7 +27,8 @@ BASE = 'base'
 
 #: Columns of hosts that go into the table of injections, by the first part of their name.
 KEPT = ('psfsize', 'psfdepth', 'depth', 'nobs', 'ebv', 'type', 'brick', 'flux', 'mag', 'ra', 'dec',
-        'healpix', 'stratum', 'weight', 'z', 'light', 'nan', 'n', 'missing', 'constant')
+        'healpix', 'stratum', 'weight', 'z', 'light', 'nan', 'n', 'zero', 'missing',
+        'constant')
 
 _IMAGES = '.images.npy'
 

@@ -22,7 +22,7 @@ __all__ = ['MAX_MISSING', 'host_columns', 'choose_hosts', 'hosts_from_stamps']
 #: Share of missing pixels above which published samples leave a cutout out.
 MAX_MISSING = 0.05
 
-_QUALITY = ('nan_fraction', 'n_central_nan', 'missing_bands', 'constant_bands')
+_QUALITY = ('nan_fraction', 'n_central_nan', 'zero_fraction', 'missing_bands', 'constant_bands')
 _CONDITION = re.compile(r'\s*(\w+)\s*(<=|>=|==|!=|=|<|>|\bnot in\b|\bin\b)\s*(.*\S)\s*')
 _COMPARE = {'<': np.less, '<=': np.less_equal, '>': np.greater, '>=': np.greater_equal,
             '==': np.equal, '=': np.equal, '!=': np.not_equal}
@@ -45,8 +45,9 @@ def host_columns(manifest, store, *, survey=None):
     -------
     hosts : (n,) `~astropy.table.QTable`
         A copy with ``mag_<band>`` from ``flux_<band>``, ``depth_<band>`` (5-sigma
-        magnitude) from ``psfdepth_<band>``, and ``nan_fraction``, ``n_central_nan``,
-        ``missing_bands`` and ``constant_bands`` from the index of the store.
+        magnitude) from ``psfdepth_<band>``, and what is missing in a cutout from the
+        index of the store: ``nan_fraction``, ``n_central_nan``, ``zero_fraction`` (of
+        the worst band), ``missing_bands`` and ``constant_bands``.
     """
     survey, hosts = survey or LEGACY_DR10, QTable(manifest, copy=True)
     for name in manifest.colnames:
@@ -86,8 +87,8 @@ def choose_hosts(hosts, *, where=(), known=None, radius=11 * u.arcsec, keep_lens
     keep_lenses : bool, optional
         Whether hosts whose ``label`` is true may stay.
     keep_flagged : bool, optional
-        Whether hosts that lack a band, more than `MAX_MISSING` of their pixels or
-        some at their center may stay.
+        Whether hosts may stay that lack a band, more than `MAX_MISSING` of their
+        pixels (missing, or exactly 0 in one band) or some at their center.
     bands : sequence of str, optional
         Bands that need a ``psfsize_<band>``.
 
@@ -129,7 +130,9 @@ def choose_hosts(hosts, *, where=(), known=None, radius=11 * u.arcsec, keep_lens
     if not keep_flagged and _QUALITY[0] in hosts.colnames:
         tests += [('no missing band', np.asarray(hosts['missing_bands']) == ''),
                   (f'at most {MAX_MISSING:.0%} missing pixels, none at the center',
-                   (hosts['nan_fraction'] <= MAX_MISSING) & (hosts['n_central_nan'] == 0))]
+                   (hosts['nan_fraction'] <= MAX_MISSING) & (hosts['n_central_nan'] == 0)),
+                  (f'at most {MAX_MISSING:.0%} zeros in a band',
+                   hosts['zero_fraction'] <= MAX_MISSING)]
     tests += [(' '.join(text.split()), _fulfilled(hosts, text)) for text in where]
     kept, rules = np.ones(len(hosts), bool), []
     for rule, good in tests:

@@ -111,7 +111,7 @@ class Priors:
         simulator : `~lensfinder_audit.interfaces.InjectionSimulator`
             Draws all that the priors do not name.
         hosts : (n,) `~astropy.table.QTable`
-            With the `host_columns`.
+            With the columns that ``host_columns`` names.
         seeds : (n,) array_like of uint64
             One per row.
         fixed : sequence of str, optional

@@ -170,7 +170,7 @@ def test_a_gain_that_cannot_be_is_told(study, tmp_path):
 
 
 def test_real_galaxies_take_arcs(real_data, tmp_path):
-    """Ten stamps of DECaLS, eight of them distinct galaxies."""
+    """Ten stamps of DECaLS, eight distinct galaxies, one without most of its g and r pixels."""
     with np.load(real_data / 'decals-galaxies' / 'derived_101px_0p262_grz.npz') as found:
         np.savez(tmp_path / 'galaxies.npz', **{name: found[name] for name in found.files})
     write_network(tmp_path / 'tiny.onnx', size=(101, 101), metadata=DECLARED)
@@ -180,7 +180,9 @@ def test_real_galaxies_take_arcs(real_data, tmp_path):
         str(tmp_path / 'out'), '-n', '10', '--threshold', '0', '--prior', 'r_magnitude=[20, 21]',
         '--priors', 'host_light', '--set', 'psfdepth_r=330', *widths, '--keep-images'])
     assert result.exit_code == 0, result.output
+    assert '1 hosts are left out by the rule "at most 5% zeros in a band"; 9' in result.output
     table = read_injections(tmp_path / 'out' / 'injections.parquet')
+    assert 'example_bad_pix' not in table['host']
     store = CutoutStore(tmp_path / 'out' / 'images')
     hosts = CutoutStore(tmp_path / 'out' / 'hosts' / 'cutouts')
     added = (store.get(table['object_id']) - hosts.get(table['host'])).sum(axis=(2, 3))[:, 1]
