@@ -45,7 +45,8 @@ def convolve_stamp(image, kernel, out, *, quadrant=False, pixel_integrated=False
     reach = [n - 1 if quadrant else n // 2 for n in kernel.shape[1:]]
     rows, columns = (slice(max(x[0] - r, 0), min(x[-1] + 1 + r, n))
                      for x, r, n in zip(lit, reach, shape, strict=True))
-    size = tuple(fft.next_fast_len(int(max(part.stop - x[0], x[-1] + 1 - part.start) + r), True)
+    size = tuple(fft.next_fast_len(max(int(x[-1] + 1 - part.start) + r, int(part.stop - x[0]) + r,
+                                       1 if quadrant else 2 * r + 1), True)
                  for part, x, r in zip((rows, columns), lit, reach, strict=True))
     spectrum = fft.rfft2(image[:, rows, columns], size)
     product = (_times_mirrored if quadrant else _times)(spectrum, kernel, size, pixel_integrated)

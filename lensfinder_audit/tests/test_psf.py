@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from scipy.signal import convolve as direct_convolve
 
 from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.interfaces import PSF
 from lensfinder_audit.psf import GaussianPSF, MoffatPSF, convolve, psf_from_table
 from lensfinder_audit.testing import example_hosts
 
@@ -166,3 +167,56 @@ def test_a_psf_wider_than_the_stamp_is_named():
 def test_a_psf_of_other_rows_is_refused():
     with pytest.raises(TableError, match='has 1 rows and 2 bands, the stamps have 3 and 2'):
         convolve(np.zeros((3, 2, 31, 31)), GaussianPSF([[1, 1]] * u.arcsec), SCALE)
+
+
+@pytest.mark.parametrize('shape', [(40, 33), (12, 15)])
+@pytest.mark.parametrize('place', [(slice(3, 9), slice(8, 12)), (slice(0, 2), slice(-3, None))])
+def test_light_in_a_part_of_the_stamp_is_convolved_alike(shape, place):
+    images = np.zeros((1, 2, *shape))
+    images[0][:, *place] = np.random.default_rng(0).random(images[0][:, *place].shape)
+    plain = MoffatPSF([[1.3, 1.0]] * u.arcsec)
+    kernels = plain.kernels(SCALE)
+    slanted = kernels * np.linspace(0.5, 1.5, kernels.shape[-1])[:, None]
+    for psf, kernel in ((plain, kernels), (_of_kernels(plain, kernels), kernels),
+                        (_of_kernels(plain, slanted), slanted)):
+        found, reach = convolve(images, psf, SCALE), kernel.shape[-1] // 2
+        for band in range(2):
+            whole = direct_convolve(images[0, band], kernel[0, band], method='direct')
+            assert_allclose(found[0, band], whole[reach:-reach, reach:-reach], atol=1e-12)
+    once = [convolve(images, psf, SCALE, pixel_integrated=True)
+            for psf in (plain, _of_kernels(plain, kernels))]
+    assert_allclose(*once, atol=1e-6)  # the pixel is divided out at other frequencies
+
+
+def _of_kernels(psf, kernels):
+    """Return a PSF of the same kernels that is not known to be round."""
+    class Kernels(PSF):
+        fwhm = psf.fwhm
+
+        def kernels(self, pixel_scale):
+            return kernels
+
+        def __getitem__(self, rows):
+            return _of_kernels(psf[rows], kernels[rows])
+    return Kernels()
+
+
+def test_stamps_in_single_precision_stay_so():
+    images = np.random.default_rng(0).random((3, 1, 101, 101)).astype(np.float32)
+    psf = MoffatPSF(np.random.default_rng(1).uniform(0.8, 1.6, (3, 3)) * u.arcsec)
+    found = convolve(images, psf, SCALE, pixel_integrated=True)
+    assert found.dtype == np.float32
+    exact = convolve(images.astype(float), psf, SCALE, pixel_integrated=True)
+    assert abs(found - exact).max() < 2e-6 * exact.max()
+
+
+@BOTH
+def test_a_stamp_does_not_depend_on_the_widths_beside_it(profile):
+    images = np.random.default_rng(0).random((2, 1, 61, 61)).astype(np.float32)
+    psf = profile([[0.8, 1.0], [2.4, 1.9]] * u.arcsec)
+    assert (convolve(images, psf, SCALE)[:1] == convolve(images[:1], psf[:1], SCALE)).all()
+
+
+def test_a_dark_stamp_stays_dark():
+    psf = GaussianPSF([[1.2, 1.3]] * u.arcsec)
+    assert not convolve(np.zeros((1, 1, 21, 21)), psf, SCALE).any()
