@@ -1,8 +1,5 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Models of lenstronomy by name, beside the simulators of the package."""
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from astropy import units as u
@@ -11,7 +8,6 @@ from numpy.testing import assert_allclose
 
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.psf import MoffatPSF, psf_from_table
-from lensfinder_audit.simulators._cells import integrate
 from lensfinder_audit.simulators.sie_sersic import SieSersic
 from lensfinder_audit.simulators.sie_stamp import SieStamp
 from lensfinder_audit.testing import check_simulator, example_hosts
@@ -21,29 +17,7 @@ SCALE = 0.262 * u.arcsec
 STAMP = {'shape': (101, 101), 'pixel_scale': SCALE}
 
 
-def test_a_missing_lenstronomy_is_one_line():
-    code = ("import sys; sys.modules['lenstronomy'] = None\n"
-            'from lensfinder_audit.exceptions import MissingDependencyError\n'
-            'from lensfinder_audit.plugins import load_plugin\n'
-            "try:\n    load_plugin('simulators', 'lenstronomy')\n"
-            'except MissingDependencyError as error:\n    print(error)')
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().count('\n') == 0
-    assert "pip install 'lensfinder_audit[lenstronomy]'" in done.stdout
-
-
-def test_cells_are_split_where_light_is_steep():
-    def peak(x, y):
-        return np.exp(-np.hypot(x - 0.03, y) / 0.05) / (2 * np.pi * 0.05 ** 2)
-
-    image = integrate(peak, (21, 21), 0.262, 1e-6)
-    assert image.sum() == pytest.approx(1, rel=2e-4)
-    assert not integrate(lambda x, y: 0 * x, (5, 7), 0.262, 1e-6).any()
-    flat = integrate(lambda x, y: np.ones_like(x), (3, 4), 0.5, 1e-6)
-    assert_allclose(flat, np.full((3, 4), 0.25))
-
-
-lenstronomy = pytest.importorskip('lenstronomy', reason='lenstronomy is not installed')
+pytest.importorskip('lenstronomy', reason='lenstronomy is not installed')
 from lenstronomy.Util.param_util import phi_q2_ellipticity  # noqa: E402
 
 from lensfinder_audit.simulators.lenstronomy import LenstronomySimulator  # noqa: E402
