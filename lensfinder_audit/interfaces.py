@@ -14,7 +14,7 @@ import numpy as np
 from lensfinder_audit.exceptions import ConformanceError, TableError
 
 __all__ = ['API_VERSION', 'SCORE_KINDS', 'Plugin', 'CatalogSource', 'Normalizer', 'Classifier',
-           'PSF', 'InjectionSimulator', 'Engine']
+           'CatalogFinder', 'PSF', 'InjectionSimulator', 'Engine']
 
 #: Version of the contracts; a change that breaks plugins raises it.
 API_VERSION = 1
@@ -259,6 +259,68 @@ class Classifier(Plugin):
         if not np.isclose((pixel_scale / self.pixel_scale).to_value(''), 1, rtol=1e-3):
             raise TableError(f'{self!r} was trained at {self.pixel_scale} per pixel, the stamps '
                              f'have {pixel_scale}; resample them first')
+
+
+class CatalogFinder(Plugin):
+    """
+    A finder that needs no pixels: rows of a catalogue in, one score per row out.
+
+    A kind of its own, in the same entry-point group, and no `Classifier` with an extra
+    argument: what never sees pixels has no bands and no normaliser to declare, needs no
+    cutouts, and must be refused where images are scored that no catalogue knows, such as
+    injections. Subclasses set the attributes below and write `score_rows`.
+    """
+
+    #: One of `SCORE_KINDS`.
+    score_kind = 'probability'
+    #: Columns of the objects that it reads, such as ``('object_id',)``.
+    columns = ()
+
+    @abstractmethod
+    def score_rows(self, objects):
+        """
+        Score the rows of a table.
+
+        Parameters
+        ----------
+        objects : (n,) `~astropy.table.QTable`
+            With the columns that `columns` names.
+
+        Returns
+        -------
+        scores : (n,) `~numpy.ndarray`
+            Higher is more lens-like; NaN where the finder has no score.
+        """
+
+    def __call__(self, objects):
+        """
+        Score the rows of a table and check the outcome.
+
+        Parameters
+        ----------
+        objects : (n,) `~astropy.table.QTable`
+            Such as a manifest.
+
+        Returns
+        -------
+        scores : (n,) `~numpy.ndarray`
+            float64, of the kind `score_kind`; NaN where the finder has no score.
+
+        Raises
+        ------
+        TableError
+            If a column is missing.
+        ConformanceError
+            If the plugin returns another shape.
+        """
+        from lensfinder_audit.tables import require_columns
+
+        require_columns(objects, self.columns, what=f'the table for {type(self).__name__}')
+        scores = np.asarray(self.score_rows(objects), dtype=float)
+        if scores.shape != (len(objects),) or np.isinf(scores).any():
+            raise ConformanceError(f'{self!r} gave scores of shape {scores.shape} for '
+                                   f'{len(objects)} rows, {int(np.isinf(scores).sum())} infinite')
+        return scores
 
 
 class PSF(ABC):

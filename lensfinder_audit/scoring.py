@@ -13,12 +13,12 @@ from functools import partial
 import numpy as np
 from astropy.table import QTable
 
-from lensfinder_audit.exceptions import ConfigError
+from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.manifest import check_cutouts, cutout_keys
 from lensfinder_audit.parts import Parts
 from lensfinder_audit.tables import check_table, schema_meta
 
-__all__ = ['PART_SIZE', 'score_manifest', 'classifier_identity']
+__all__ = ['PART_SIZE', 'score_manifest', 'score_rows', 'classifier_identity']
 
 #: Objects per part, at least; what an interruption may cost.
 PART_SIZE = 2048
@@ -97,6 +97,44 @@ def score_manifest(classifier, manifest, store, *, name='finder', batch_size=64,
         'scores', classifier=repr(classifier), score_kind=classifier.score_kind,
         checksums={**(inputs or {}), 'store': identity['store'],
                    'classifier': getattr(classifier, 'checksum', None)})}
+    return check_table(table, 'scores') if 'label' in table.colnames else table
+
+
+def score_rows(finder, manifest, *, name='finder', inputs=None):
+    """
+    Score the objects of a manifest with a finder that needs no pixels.
+
+    Parameters
+    ----------
+    finder : `~lensfinder_audit.interfaces.CatalogFinder`
+        The finder.
+    manifest : (n,) `~astropy.table.QTable`
+        As `~lensfinder_audit.manifest.read_manifest` returns it.
+    name : str, optional
+        Name of the finder in the table.
+    inputs : dict of str to str, optional
+        Checksums of inputs, to be recorded.
+
+    Returns
+    -------
+    scores : `~astropy.table.QTable`
+        As of `score_manifest`, without the objects that the finder has no score of;
+        ``n_left_out`` in its ``meta`` counts them.
+
+    Raises
+    ------
+    TableError
+        If no object has a score, or a column is missing.
+    """
+    found = finder(manifest)
+    known = np.isfinite(found)
+    if not known.any():
+        raise TableError(f'{finder!r} has no score of any of the {len(manifest)} objects')
+    table = _assemble(manifest[known], found[known], name, finder.score_kind)
+    table.meta = {**manifest.meta, **schema_meta(
+        'scores', classifier=repr(finder), score_kind=finder.score_kind,
+        n_left_out=int((~known).sum()),
+        checksums={**(inputs or {}), 'classifier': getattr(finder, 'checksum', None)})}
     return check_table(table, 'scores') if 'label' in table.colnames else table
 
 

@@ -18,8 +18,13 @@ def read_arguments(options, flag='--option'):
         raise ConfigError(f'{flag}: {" ".join(str(error).split())}') from error
 
 
-def load_finder(model, checkpoint, arguments, batch_size):
-    """Load a finder from an ONNX file, or from a classifier plugin and its checkpoint."""
+def load_finder(model, checkpoint, arguments, batch_size, *, rows=False):
+    """
+    Load a finder from an ONNX file, or from a classifier plugin and its checkpoint.
+
+    One that scores rows of a catalogue and no pixels is refused unless ``rows`` allows it.
+    """
+    from lensfinder_audit.interfaces import CatalogFinder
     from lensfinder_audit.plugins import load_plugin
 
     if model.lower().endswith('.onnx') or Path(model).is_file():
@@ -31,6 +36,9 @@ def load_finder(model, checkpoint, arguments, batch_size):
         arguments = {'batch_size': batch_size, **arguments}
     else:
         cls = load_plugin('classifiers', model)
+    if not rows and isinstance(cls, type) and issubclass(cls, CatalogFinder):
+        raise ConfigError(f'{model!r} knows the scores of a catalogue and sees no pixels, so it '
+                          'cannot score images that are made here; name a finder that does')
     try:
         return cls.from_checkpoint(checkpoint, **arguments) if checkpoint else cls(**arguments)
     except (TypeError, NotImplementedError) as error:

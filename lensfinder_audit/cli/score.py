@@ -40,21 +40,40 @@ def score_command(model, manifest, output, store, name, checkpoint, options, bat
     import shutil
 
     from lensfinder_audit.cutouts import CutoutStore
-    from lensfinder_audit.files import sha256, write_whole
+    from lensfinder_audit.files import sha256
+    from lensfinder_audit.interfaces import CatalogFinder
     from lensfinder_audit.manifest import read_manifest
 
     output = Path(output).resolve()
     _refuse_output(output, overwrite)
     table = read_manifest(manifest)
+    classifier = load_finder(model, checkpoint, read_arguments(options), batch_size, rows=True)
+    name, checksums = name or Path(checkpoint or model).stem, {'manifest': sha256(manifest)}
+    if isinstance(classifier, CatalogFinder):
+        return _finish(_looked_up(classifier, table, name, checksums), output, overwrite)
     cutouts = CutoutStore(store or Path(manifest).parent / 'cutouts')
-    classifier = load_finder(model, checkpoint, read_arguments(options), batch_size)
     parts = output.with_name(f'.{output.name}.parts')
-    scores = _run(classifier, table, cutouts, name=name or Path(checkpoint or model).stem,
-                  batch_size=batch_size, parts=parts, inputs={'manifest': sha256(manifest)},
-                  verify=not no_verify)
-    write_whole(scores, output, overwrite=overwrite)
+    scores = _run(classifier, table, cutouts, name=name, batch_size=batch_size, parts=parts,
+                  inputs=checksums, verify=not no_verify)
+    _finish(scores, output, overwrite)
     shutil.rmtree(parts)
     _warn(scores)
+
+
+def _looked_up(finder, table, name, checksums):
+    from lensfinder_audit.scoring import score_rows
+
+    scores = score_rows(finder, table, name=name, inputs=checksums)
+    if scores.meta['n_left_out']:
+        click.echo(f'{scores.meta["n_left_out"]} of {len(table)} objects are left out, since '
+                   f'{name} has no score of them', err=True)
+    return scores
+
+
+def _finish(scores, output, overwrite):
+    from lensfinder_audit.files import write_whole
+
+    write_whole(scores, output, overwrite=overwrite)
     click.echo(output)
     if 'label' in scores.colnames:
         click.echo(f'Next: lensfinder-audit audit {output} -o DIR')

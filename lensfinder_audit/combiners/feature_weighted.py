@@ -31,7 +31,7 @@ class FeatureWeighted(Combiner):
     References
     ----------
     .. [1] Sill et al. 2009, arXiv:0911.0460
-    .. [2] Coscrato, Inacio & Izbicki 2020, doi:10.1016/j.neucom.2020.02.073
+    .. [2] Coscrato, Inacio & Izbicki 2020, arXiv:1906.09735
 
     Examples
     --------
