@@ -102,6 +102,16 @@ class PSFExPSF(PSF):
     exposure's pixel. Where the stamp's are larger, by a factor p, a box of
     ``sqrt(p^2 - 1)`` such pixels is averaged over, which makes up the difference
     in width; where they are smaller, the wider response stays.
+
+    Examples
+    --------
+    >>> from astropy import units as u
+    >>> from lensfinder_audit.psf import GaussianPSF
+    >>> from lensfinder_audit.psfex import PSFExModel, PSFExPSF
+    >>> basis = GaussianPSF([[4]] * u.arcsec).kernels(1 * u.arcsec)[0]  # 4 pixels wide
+    >>> model = PSFExModel(basis, zero=(0, 0), scale=(1, 1), degree=0, sampling=1.0)
+    >>> PSFExPSF([[model]], [[10]], [[20]], 1 / 0.262).fwhm.round(2)
+    <Quantity [[1.05]] arcsec>
     """
 
     def __init__(self, models, x, y, pixels):

@@ -75,6 +75,16 @@ class LenstronomySimulator(InjectionSimulator):
     References
     ----------
     .. [1] Birrer & Amara 2018, doi:10.1016/j.dark.2018.11.002
+
+    Examples
+    --------
+    >>> from lensfinder_audit.simulators.lenstronomy import LenstronomySimulator
+    >>> from lensfinder_audit.testing import example_hosts
+    >>> simulator = LenstronomySimulator(
+    ...     lens=[{'model': 'SIS', 'theta_E': 1.2}],
+    ...     source=[{'model': 'GAUSSIAN', 'sigma': 0.02, 'center_x': 0.3}])
+    >>> simulator.draw(example_hosts(1), seeds=[1])['magnification'].round(1)  # 2 theta_E / beta
+    array([8.])
     """
 
     reference = 'doi:10.1016/j.dark.2018.11.002'
