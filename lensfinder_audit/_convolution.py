@@ -36,10 +36,10 @@ def convolve_stamp(image, kernel, out, *, quadrant=False, pixel_integrated=False
         is ``sinc(fx) sinc(fy)``.
     """
     shape = image.shape[1:]
-    out[:] = 0
     light = image.any(axis=0) if len(image) > 1 else image[0] != 0
     lit = [np.flatnonzero(light.any(axis=axis)) for axis in (1, 0)]
     if not len(lit[0]):
+        out[:] = 0
         return
     kernel = _quarter(kernel, shape) if quadrant else _cropped(kernel, shape)
     reach = [n - 1 if quadrant else n // 2 for n in kernel.shape[1:]]
@@ -51,6 +51,10 @@ def convolve_stamp(image, kernel, out, *, quadrant=False, pixel_integrated=False
     spectrum = fft.rfft2(image[:, rows, columns], size)
     product = (_times_mirrored if quadrant else _times)(spectrum, kernel, size, pixel_integrated)
     whole = fft.irfft2(product, size, overwrite_x=True)
+    for beyond in (slice(rows.start), slice(rows.stop, None)):
+        out[:, beyond] = 0
+    for beyond in (slice(columns.start), slice(columns.stop, None)):
+        out[:, rows, beyond] = 0
     out[:, rows, columns] = whole[:, :rows.stop - rows.start, :columns.stop - columns.start]
 
 
@@ -62,7 +66,7 @@ def _cropped(kernel, shape):
 
 def _quarter(kernel, shape):
     """Cut zeros, too: a stamp must not depend on the kernels of others."""
-    size = np.flatnonzero(kernel[:, 0].any(axis=0))[-1] + 1
+    size = np.flatnonzero(kernel[:, 0].any(axis=0))[-1:].sum() + 1
     return kernel[:, :min(size, shape[0]), :min(size, shape[1])]
 
 

@@ -232,7 +232,7 @@ def _widths(table, name):
     return widths
 
 
-def convolve(images, psf, pixel_scale, *, pixel_integrated=False):
+def convolve(images, psf, pixel_scale, *, pixel_integrated=False, weights=None):
     """
     Convolve each stamp and band with its own point spread function.
 
@@ -248,6 +248,8 @@ def convolve(images, psf, pixel_scale, *, pixel_integrated=False):
     pixel_integrated : bool, optional
         Whether the light in ``images`` was integrated over each pixel. Kernels
         contain that integration too; it is then divided out of the product.
+    weights : (n, band) array_like, optional
+        Factors of the planes, such as the flux in each band.
 
     Returns
     -------
@@ -287,6 +289,9 @@ def convolve(images, psf, pixel_scale, *, pixel_integrated=False):
         rows = psf[start:start + _BLOCK]
         kernels = (rows._quadrants(pixel_scale, images.dtype) if quadrant
                    else rows.kernels(pixel_scale).astype(images.dtype, copy=False))
+        if weights is not None:
+            factors = np.asarray(weights, dtype=images.dtype)[start:start + _BLOCK]
+            kernels = kernels * factors[..., None, None]
         for row, kernel in enumerate(kernels, start):
             convolve_stamp(images[row], kernel, out[row], quadrant=quadrant,
                            pixel_integrated=pixel_integrated)

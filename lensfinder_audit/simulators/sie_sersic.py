@@ -216,9 +216,7 @@ class SieSersic(InjectionSimulator):
             else:
                 traced[rows] += share.astype(np.float32)[:, None, None] * found
         flux = np.stack([u.Quantity(systems[name], u.nmgy).value for name in names], axis=1)
-        images = convolve(traced[:, None], psf, pixel_scale, pixel_integrated=True)
-        images *= flux.astype(np.float32)[..., None, None]
-        return images
+        return convolve(traced[:, None], psf, pixel_scale, pixel_integrated=True, weights=flux)
 
     def _parameters(self, seeds):
         """Draw everything but the fluxes, each row from its own generator."""
