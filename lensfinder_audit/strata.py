@@ -44,7 +44,14 @@ for _one, _two in (('g', 'r'), ('r', 'z'), ('g', 'z'), ('r', 'i'), ('i', 'z')):
 
 
 def derived_names():
-    """Return the names of all quantities that can be derived."""
+    """
+    Name all quantities that can be derived.
+
+    Returns
+    -------
+    names : list of str
+        Such as ``'mag_z'``.
+    """
     return list(_DERIVED)
 
 

@@ -1,0 +1,87 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""``lensfinder-audit catalog``: the positives of a study."""
+import click
+
+__all__ = ['catalog_command']
+
+_MARKER = 'positives.parquet'
+
+
+@click.group('catalog')
+def catalog_command():
+    """Build the lenses of a study from published lists."""
+
+
+@catalog_command.command('build')
+@click.argument('plan', type=click.Path(dir_okay=False))
+@click.option('-o', '--output', required=True, type=click.Path(file_okay=False), metavar='DIR',
+              help=f'Folder for {_MARKER} and its tables; made anew.')
+@click.option('--objects', multiple=True, type=click.Path(), metavar='PATH',
+              help='Tractor or sweep files, or folders of them, to match the lenses to.')
+@click.option('--match-radius', type=click.FloatRange(0, 60, min_open=True), default=1.5,
+              show_default=True, help='Greatest separation of a match, arcsec.')
+@click.option('--footprint', type=click.FloatRange(1, 3600), default=60.0, show_default=True,
+              help='Without any object so near, a lens lies outside the files, arcsec.')
+@click.option('--workers', type=click.IntRange(1), default=1, show_default=True, help='Processes.')
+@click.option('--overwrite', is_flag=True, help='Replace an earlier catalogue in DIR.')
+def build_command(plan, output, objects, match_radius, footprint, workers, overwrite):
+    """
+    Merge the lists that PLAN (a YAML file) names by position; state for each lens
+    its tier, how it was found, whether its arc can be seen, and why.
+    """
+    from lensfinder_audit.catalog_build import build_catalog, load_catalog_plan, tier_counts
+    from lensfinder_audit.files import refuse_folder, whole_folder, write_whole
+
+    refuse_folder(output, overwrite, _MARKER)
+    table = build_catalog(load_catalog_plan(plan))
+    if objects:
+        table = _match(table, objects, match_radius, footprint, workers)
+    counts = tier_counts(table)
+    with whole_folder(output, overwrite=overwrite, marker=_MARKER) as folder:
+        write_whole(table, folder / _MARKER)
+        write_whole(counts, folder / 'tiers.ecsv')
+        if objects:
+            names = ['name', 'ra', 'dec', 'tier', 'match']
+            write_whole(table[table['match'] != 'matched'][names], folder / 'unmatched.ecsv')
+    _say(table)
+    click.echo(output)
+
+
+def _match(table, objects, radius, footprint, workers):
+    from astropy import units as u
+
+    from lensfinder_audit.engines.local import LocalEngine
+    from lensfinder_audit.exceptions import InputFileError
+    from lensfinder_audit.negatives import plan_pool
+    from lensfinder_audit.positives import match_objects
+
+    plan = plan_pool(objects)
+    for reason in plan.unreadable.values():
+        raise InputFileError(reason)
+    return match_objects(table, plan.pieces, radius=radius * u.arcsec,
+                         footprint=footprint * u.arcsec, engine=LocalEngine(workers=workers))
+
+
+def _say(table):
+    import numpy as np
+    from astropy import units as u
+
+    def count(name, words):
+        return ', '.join(f'{word or "none"} {(table[name] == word).sum():,}' for word in words)
+
+    click.echo(f'{len(table):,} objects from {sum(table["n_merged"]):,} rows')
+    click.echo(f'grade: {count("grade", sorted(set(table["grade"].tolist())))}')
+    click.echo(f'tier: {count("tier", ["A", "B", ""])}')
+    click.echo(f'arc visible: {count("arc_visible", ["yes", "no", "unknown"])}')
+    click.echo(f'Einstein radius: {np.isfinite(table["theta_e"]).sum():,}, lens redshift: '
+               f'{np.isfinite(table["z_lens"]).sum():,}')
+    for name, item in table.meta['lists'].items():
+        if item.get('missing'):
+            gone = ', '.join(f'{n} {what}' for what, n in item['missing'].items())
+            click.echo(f'{name}: {gone} taken as missing')
+    if 'match' in table.colnames:
+        matched = table['match'] == 'matched'
+        middle = np.median(table['separation'][matched]) if matched.any() else np.nan * u.arcsec
+        click.echo(f'matched: {matched.sum():,} (median separation {middle:.3f}), no object '
+                   f'{(table["match"] == "no object").sum():,}, outside the footprint '
+                   f'{(table["match"] == "outside").sum():,}')
