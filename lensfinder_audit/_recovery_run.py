@@ -150,8 +150,8 @@ def keep(work, todo, table, folder):
     """Move the images of all parts into a cutout store, part by part."""
     names = {(int(row), str(arm)): str(name) for row, arm, name in zip(
         table['injection'], table['arm'], table['object_id'], strict=True)}
-    with CutoutWriter(folder, bands=work.store.bands, shape=work.store.shape,
-                      pixel_scale=work.store.pixel_scale) as writer:
+    with CutoutWriter(folder, bands=work.store.bands, shape=work.store.shape, append=True,
+                      pixel_scale=work.store.pixel_scale) as writer:  # a rerun adds nothing
         for part in todo:
             rows = read_table(work.parts.path(part.number))
             keys = [names[int(row), str(arm)] for row, arm in zip(

@@ -119,7 +119,7 @@ def inject(manifest, store, classifier, simulator, *, n, grid=None, seed=0, surv
     settings = {'priors': priors, 'fixed': tuple(grid or ()), 'arms': arms,
                 'batch_size': batch_size}
     work = Work(hosts, store, classifier, cells, **settings)
-    _try_one(work, plan)
+    _try_some(work, plan)
     identity = run_identity(work, plan, inputs, keep_images is not None)
     with Parts(parts, identity, suffix='.parquet') as saved:
         work.parts, work.keep_images = saved, keep_images is not None
@@ -295,11 +295,16 @@ def cells_table(injections, *, min_groups=10):
     return check_table(table, 'injection_cells')
 
 
-def _try_one(work, plan):
-    """Draw a few systems, so that a prior that cannot be fails before the work begins."""
-    for cell in np.unique(plan['cell'])[:1]:
-        rows = plan[plan['cell'] == cell][:8]
-        work.draw(work.hosts[rows['host']], np.asarray(rows['seed']), work.cells[int(cell)])
+def _try_some(work, plan):
+    """Draw some systems, so that priors that cannot be end the run before it begins."""
+    rows = plan[plan['cell'] == plan['cell'][0]][:256]
+    try:
+        work.draw(work.hosts[rows['host']], np.asarray(rows['seed']),
+                  work.cells[int(rows['cell'][0])])
+    except ConfigError:
+        raise
+    except LensfinderAuditError:
+        pass  # single rows that cannot be made are flagged
 
 
 def _map(work, todo, engine, progress):

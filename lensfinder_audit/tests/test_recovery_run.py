@@ -199,6 +199,7 @@ def test_the_table_survives_its_file(injections, tmp_path):
 def test_any_row_is_replayed_bit_for_bit(hosts, tmp_path):
     pairs = {'pair': ['noise', 'psf=1.2']}
     table = run(hosts, parts=tmp_path / 'parts', keep_images=tmp_path / 'images', **pairs)
+    run(hosts, parts=tmp_path / 'parts', keep_images=tmp_path / 'images', **pairs)  # adds nothing
     kept, rows = CutoutStore(tmp_path / 'images'), [3, 29, 31, 60, 89]
     images, again = replay(table, rows, *hosts, Ring(), classifier=FINDER, grid=GRID, **pairs)
     assert_array_equal(images, kept.get(table['object_id'][rows]))
@@ -342,6 +343,12 @@ def test_rows_that_cannot_be_made_are_flagged(hosts):
     assert_array_equal(table['psfsize_r'], good['psfsize_r'])
     assert_allclose(table['score'][~bad], good['score'][~bad], rtol=0, atol=1e-6)
     assert np.isnan(table['magnification'][bad]).all()
+
+
+def test_priors_that_no_system_has_end_the_run_before_it_begins(hosts):
+    wide = Priors({'lens_q': {'normal': [0.8, 0.1]}})
+    with pytest.raises(ConfigError, match='the prior of lens_q gives 1'):
+        run(hosts, priors=wide, grid=None, n=100)
 
 
 def test_a_wrong_shape_is_an_error(hosts):
