@@ -137,13 +137,67 @@ def audit(scores, *, negatives=None, conditions=(), progress=None, **options):
     measured = measure_all(sample, kinds, options, progress=progress)
     if 'conditions' in notes:
         measured['conditions'] = notes['conditions']
-    findings = collect_findings(sample, measured, summary, options)
+    findings = collect_findings(sample, measured, summary, options,
+                                trained=notes.get('trained'))
+    _judge(measured, findings, summary, options)
     files = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
              for role, found in inputs.items() if found}
     for table in [*measured.values(), findings]:
         table.meta |= {'inputs': files, 'survey': options.survey,
                        'package_version': lensfinder_audit.__version__}
     return AuditResult(measured, findings, sample, summary, options, inputs)
+
+
+def prepare(scores, negatives, conditions, options, *, measure):
+    """
+    Build the sample that a check looks at.
+
+    Parameters
+    ----------
+    scores, negatives, conditions
+        As for `audit`.
+    options : dict
+        Arguments of `~lensfinder_audit.config.AuditOptions`; without axes, the
+        conditions that the survey knows are taken.
+    measure : bool
+        Whether to take the measurements of an audit, or thresholds alone.
+
+    Returns
+    -------
+    sample : `~astropy.table.QTable`
+        One row per object.
+    summary, notes : dict
+        Counts and settings; what was left out and what matched.
+    options : `~lensfinder_audit.config.AuditOptions`
+        With the axes.
+    measured : dict of str to `~astropy.table.QTable`
+        Tables by name.
+    """
+    from lensfinder_audit.composition import measure_all
+    from lensfinder_audit.plugins import load_plugin
+
+    options = AuditOptions.of(**options)
+    tables, inputs = _read_inputs(scores, negatives, conditions)
+    names = {role: str(found[0].path) for role, found in inputs.items() if len(found) == 1}
+    sample, kinds, notes = build_sample(tables, options, names=names)
+    known = load_plugin('surveys', options.survey).conditions
+    options.by = options.by or [name for name in known if name in sample.colnames]
+    summary = _summary(sample, kinds, notes, tables, inputs, options)
+    measured = measure_all(sample, kinds, options) if measure else {}
+    if 'conditions' in notes:
+        measured['conditions'] = notes['conditions']
+    return sample, summary, notes, options, measured
+
+
+def _judge(measured, findings, summary, options):
+    from lensfinder_audit.findings import Limits
+    from lensfinder_audit.verdict import verdict_sentences, verdict_table
+
+    table = verdict_table(measured, limits=Limits.of(options.limits),
+                          confidence=options.confidence)
+    if table is not None:
+        measured['verdict'] = table
+    summary['verdict'] = verdict_sentences(table, findings)
 
 
 def build_sample(tables, options, *, names=None):
@@ -266,6 +320,8 @@ def _without_training(sample, notes):
                           'trained on; name it with --in-training')
     trained = sample['in_training'] == 'yes'
     notes['n_excluded'] = int(trained.sum())
+    if {'ra', 'dec'} <= set(sample.colnames):
+        notes['trained'] = sample['ra', 'dec'][trained]
     if trained.all():
         raise MeasurementError(f'all {len(sample)} objects are in the training sample; nothing is '
                                'left to audit')

@@ -92,6 +92,10 @@ class AuditOptions:
         Survey plugin that knows the condition columns.
     exclude_training : bool, optional
         Leave out objects that the finder was trained on.
+    limits : dict of str to float, optional
+        Where checks begin to speak, as `~lensfinder_audit.findings.Limits` names them.
+    purity : dict of str to list of float, optional
+        Least and greatest fraction of a tier that are lenses.
     title : str, optional
         Title of the report.
     """
@@ -120,6 +124,8 @@ class AuditOptions:
     seed: int = 0
     survey: str = 'legacy_dr10'
     exclude_training: bool = False
+    limits: dict = field(default_factory=dict)
+    purity: dict = field(default_factory=dict)
     title: str = ''
 
     def __post_init__(self):
@@ -170,6 +176,7 @@ _SECTIONS = {
                          'prevalence'),
     'axes': ('by', 'bins', 'possible', 'survey', 'match_radius'),
     'statistics': ('interval', 'confidence', 'group', 'min_groups', 'n_resamples', 'seed'),
+    'findings': ('limits', 'purity'),
     'report': ('title',),
 }
 _INPUTS = ('scores', 'negatives', 'conditions')
@@ -345,13 +352,32 @@ def _check_type(name, value, kind):
         raise ConfigError(f'option {name!r} must be {label}; it is {value!r}')
     if kind is list:
         _check_items(name, value, str if name == 'by' else number)
-    if kind is dict and name not in ('bins', 'possible'):
+    if kind is dict and name in ('limits', 'purity'):
+        _check_numbers(name, value)
+    elif kind is dict and name not in ('bins', 'possible'):
         _check_items(name, [*value, *value.values()], str)
     for axis, items in value.items() if name in ('bins', 'possible') else ():
         if not isinstance(items, list | tuple | str if name == 'bins' else list | tuple):
             raise ConfigError(f'option {name!r} must be a list{" or a word" * (name == "bins")} '
                               f'for {axis!r}; it is {items!r}')
         _check_items(f'{name}, {axis}', [] if isinstance(items, str) else items, number | str)
+
+
+def _check_numbers(name, value):
+    """Check that limits are numbers, and purities two of them."""
+    for key, item in value.items():
+        items = [item] if name == 'limits' else item
+        if not isinstance(key, str) or not isinstance(items, list | tuple) or (
+                name == 'purity' and not (len(items) == 2 and _in_order(items))):
+            what = 'a number' if name == 'limits' else 'two fractions, the smaller first,'
+            raise ConfigError(f'option {name!r} must hold {what} for each name; it holds '
+                              f'{item!r} for {key!r}')
+        _check_items(f'{name}, {key}', items, int | float)
+
+
+def _in_order(items):
+    numbers = all(isinstance(item, int | float) for item in items)
+    return numbers and 0 < items[0] <= items[1] <= 1
 
 
 def _check_items(name, items, wanted):

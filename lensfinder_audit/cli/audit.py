@@ -6,7 +6,7 @@ import sys
 import click
 
 from lensfinder_audit.cli.options import (column_options, given_options, read_bins, read_finders,
-                                          read_pairs, sample_options)
+                                          read_numbers, read_pairs, sample_options)
 from lensfinder_audit.exceptions import ConfigError
 
 __all__ = ['audit_command']
@@ -54,6 +54,10 @@ _LISTS = ('thresholds', 'fprs', 'top_percents', 'budgets', 'by')
 @click.option('--min-groups', type=int, help='Cells on fewer groups are unsupported. [10]')
 @click.option('--resamples', 'n_resamples', type=int, help='Bootstrap resamples. [10000]')
 @click.option('--seed', type=int, help='Seed of the bootstrap. [0]')
+@click.option('--purity', 'purities', multiple=True, metavar='TIER=LOW,HIGH',
+              help='Least and greatest fraction of a tier that are lenses.')
+@click.option('--limit', 'limits', multiple=True, metavar='NAME=VALUE',
+              help='Where a check begins to speak; "check list" names them.')
 @click.option('--title', help='Title of the report.')
 @click.option('--no-figures', is_flag=True, help='Draw no figures.')
 @click.option('--fail-on', type=click.Choice(['severe', 'warning', 'note', 'never']),
@@ -124,7 +128,9 @@ def _from_values(values, before):
               'constants': read_pairs(values['constants'], '--set'),
               'negatives_columns': read_pairs(values['negatives_columns'], '--negatives-column'),
               'bins': read_bins(values['bins']),
-              'possible': read_bins(values['possible'], '--possible')}
+              'possible': read_bins(values['possible'], '--possible'),
+              'purity': read_bins(values['purities'], '--purity'),
+              'limits': read_numbers(values['limits'], '--limit')}
     found |= {name: {**before.get(name, {}), **group} for name, group in groups.items() if group}
     if 'by' in found:  # bins of axes that are gone go with them
         axes = {name.strip() for item in found['by'] for name in item.split(',')}

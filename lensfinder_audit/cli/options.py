@@ -5,7 +5,7 @@ import click
 from lensfinder_audit.exceptions import ConfigError
 
 __all__ = ['column_options', 'sample_options', 'read_pairs', 'read_bins', 'read_finders',
-           'given_options']
+           'read_numbers', 'given_options']
 
 # option, role of the column, help
 _COLUMNS = (('--id', 'object_id', 'unique name of the object'),
@@ -97,6 +97,15 @@ def read_bins(values, option='--bins'):
         else:
             bins[name] = [_number(item) for item in items]
     return bins
+
+
+def read_numbers(values, option):
+    """Read ``NAME=VALUE`` options of which the values are numbers."""
+    found = read_pairs(values, option)
+    for name, text in found.items():
+        if not isinstance(_number(text), float):
+            raise ConfigError(f'{option} {name}={text}: {text!r} is no number')
+    return {name: _number(text) for name, text in found.items()}
 
 
 def given_options(values):

@@ -36,6 +36,7 @@ def print_summary(result, folder):
            ('confuser_class',))
     _ranking(result.tables.get('ranking'))
     _findings(result.findings)
+    _verdict(result.summary.get('verdict'))
     click.echo(f'\n{folder}/report.html')
 
 
@@ -78,6 +79,13 @@ def _ranking(table):
         if wanted and row['state'] == 'supported' and np.isfinite(row['estimate']):
             click.echo(f'  {row["finder"]:<14} {row["statistic"]:<24} {row["estimate"]:.5f} '
                        f'[{row["lo"]:.5f}, {row["hi"]:.5f}]  {row["interval"]}')
+
+
+def _verdict(sentences):
+    if sentences:
+        click.echo('\nVerdict')
+    for sentence in sentences or ():
+        click.echo(textwrap.fill(sentence, 100, initial_indent='  ', subsequent_indent='    '))
 
 
 def _findings(findings):

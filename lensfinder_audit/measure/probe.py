@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri
 from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
 
 from lensfinder_audit.exceptions import MeasurementError
 from lensfinder_audit.measure.delong import auc_interval
@@ -98,7 +99,8 @@ def probe(features, label, *, group=None, n_folds=5, n_permutations=0, confidenc
     columns = label[:, None]
     if n_permutations:
         columns = np.hstack([columns, _relabelled(label, unit, n_permutations, rng)])
-    scores = _out_of_fold(design, columns.astype(float), fold, n_folds)
+    with threadpool_limits(1, user_api='blas'):  # small matrices: threads only wait
+        scores = _out_of_fold(design, columns.astype(float), fold, n_folds)
     areas, weights, errors = [], [], []
     for k in range(n_folds):
         rows = fold == k

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from lensfinder_audit.plotting import figure_png
 from lensfinder_audit.report import words
+from lensfinder_audit.report.columns import people_table
 from lensfinder_audit.report.sections import make_sections, severity_words, summary_sentences
 
 __all__ = ['render_report']
@@ -44,7 +45,8 @@ def render_report(result, figures=()):
         section['figures'] = [_picture(item) for item in section['figures']]
     return environment.get_template('report.html').render(
         summary=result.summary, paragraph=summary_sentences(result.summary),
-        findings=_findings(result.findings), severities=severity_words(result.findings),
+        findings=_findings(result.findings), verdict=_verdict(result),
+        severities=severity_words(result.findings),
         sections=sections, inputs=_inputs(result.summary.get('inputs') or []),
         options=_yaml(result.summary.get('options') or result.options))
 
@@ -58,6 +60,12 @@ def _picture(item):
     return {'source': b64encode(figure_png(item)).decode('ascii'), 'alt': item['alt'],
             'caption': item['caption'], 'width': round(width), 'height': round(height),
             'wide': width > 450}
+
+
+def _verdict(result):
+    """Return the sentences of the verdict and its table."""
+    table = people_table(result.tables.get('verdict'), title='Every region that was judged')
+    return {'sentences': result.summary.get('verdict') or [], 'table': table}
 
 
 def _findings(findings):

@@ -43,8 +43,25 @@ _TITLES = {
     'ranking': (
         'Ranking', 'How well scores order lenses before negatives. All lenses count alike here, '
         'however they were found.'),
+    'checks': ('Checks', 'What the checks measured, whether or not it made a finding.'),
     'further': ('Further tables', ''),
 }
+
+#: Tables of checks, and what stands above them.
+_CHECKED = {
+    'hidden_lenses': 'Negatives that score as lenses do',
+    'corrected_false_positives': 'False-positive rates without hidden lenses: none, as estimated, '
+                                 'and most of them taken out',
+    'top_negatives': 'The highest-scoring negatives',
+    'condition_shortcuts': 'How well conditions alone tell lenses from negatives',
+    'image_shortcuts': 'How well simple features of the stamps tell lenses from negatives',
+    'calibration_by_stratum': 'Lenses counted and expected from the scores',
+    'trends': 'Tests of rates against conditions',
+    'tails': 'Thresholds by a fitted tail (log odds)',
+    'intervals_again': 'Intervals, computed again', 'class_balance': 'Classes by stratum',
+    'leakage': 'Objects near those that were trained on',
+    'completeness_with_label_noise': 'Completeness at the stated purity of tiers',
+    'response': 'Scores of changed stamps', 'realism': 'Injections beside real lenses'}
 
 _FRACTIONS = {'completeness': 'completeness', 'agreement': 'agreement',
               'unknown': 'recovered fraction'}
@@ -52,8 +69,8 @@ _STEMS = {'recovery': ('recovered fraction', {'n': 'injections', 'n_groups': 'ho
           'false_positives': ('false-positive rate', {'n_recovered': 'false positives',
                                                       'n': 'negatives'}),
           'purity': ('purity', {})}
-_PLACED = ('operating_points', 'conditions', 'roc', 'ranking', 'reliability', 'calibration',
-           'score_to_probability')
+_PLACED = ('operating_points', 'conditions', 'roc', 'verdict', 'ranking', 'reliability',
+           'calibration', 'score_to_probability')
 _MOST_SCORES = 25
 
 
@@ -84,7 +101,9 @@ def make_sections(result, figures):
     _add_fractions(tables, result.tables)
     _add_calibration(tables['calibration'], result.tables)
     for name, table in result.tables.items():
-        if name not in _PLACED and not name.startswith(('completeness', *_STEMS)):
+        if name in _CHECKED:
+            tables['checks'].append(people_table(table, title=_CHECKED[name]))
+        elif name not in _PLACED and not name.startswith(('completeness', *_STEMS)):
             tables['further'].append(people_table(table, title=name.replace('_', ' ')))
     found = [{'id': name, 'title': title, 'intro': intro,
               'tables': [table for table in tables[name] if table],

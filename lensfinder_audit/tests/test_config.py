@@ -14,7 +14,8 @@ FULL = {'columns': {'ra': 'RA'}, 'negatives_columns': {'score': 'p'}, 'constants
         'bins': {'nobs_z': [1, 3, float('inf')], 'type': ['SER'], 'seeing': 'quantile'},
         'possible': {'nobs_z': [3, float('inf')]}, 'prevalence': 1e-4, 'interval': 'jeffreys',
         'confidence': 0.9, 'group': 'healpix:64', 'min_groups': 5, 'n_resamples': 200, 'seed': 3,
-        'survey': 'legacy_dr10', 'exclude_training': True, 'title': 'Größe: "x" # 1'}
+        'survey': 'legacy_dr10', 'exclude_training': True, 'limits': {'level': 0.05},
+        'purity': {'B': [0.5, 0.9]}, 'title': 'Größe: "x" # 1'}
 
 
 def test_every_option_survives_the_file(tmp_path):
@@ -46,11 +47,14 @@ def test_every_option_stands_in_one_section():
     nested = nested_options(AuditOptions())
     names = [name for section, values in nested.items()
              for name in (values if section in ('scores', 'operating_points', 'axes', 'statistics',
-                                                'report') else [section])]
+                                                'findings', 'report') else [section])]
     assert sorted(names) == sorted(AuditOptions.__dataclass_fields__)
 
 
 @pytest.mark.parametrize('options, message', [
+    ({'limits': {'level': 'low'}}, "option 'limits, level' must hold numbers; it holds 'low'"),
+    ({'purity': {'B': [0.9, 0.5]}}, "two fractions, the smaller first, for each name; it holds "
+     r"\[0.9, 0.5\] for 'B'"),
     ({'threshold': [0.5]}, "there is no option 'threshold'. Did you mean 'thresholds'?"),
     ({'by': 'type'}, "option 'by' must be a list; it is 'type'"),
     ({'by': [3]}, "option 'by' must hold text; it holds 3"),

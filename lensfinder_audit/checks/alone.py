@@ -1,0 +1,45 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""One check without the rest of the audit."""
+from lensfinder_audit.audit import prepare
+from lensfinder_audit.checks.registry import find_check
+from lensfinder_audit.findings import collect_findings
+
+__all__ = ['run_alone']
+
+
+def run_alone(name, scores, *, negatives=None, conditions=(), **options):
+    """
+    Run one check on a table of scores.
+
+    Parameters
+    ----------
+    name : str
+        Name of the check.
+    scores, negatives, conditions
+        As for `~lensfinder_audit.audit.audit`.
+    **options
+        Arguments of `~lensfinder_audit.config.AuditOptions`.
+
+    Returns
+    -------
+    findings : `~astropy.table.QTable`
+        Schema ``findings``.
+    tables : dict of str to `~astropy.table.QTable`
+        What the check measured.
+
+    Examples
+    --------
+    >>> from lensfinder_audit.checks.alone import run_alone
+    >>> from lensfinder_audit.example import example_scores
+    >>> findings, tables = run_alone('effective-n', example_scores())
+    >>> len(findings), list(tables)
+    (0, [])
+    """
+    check = find_check(name)
+    options = {'n_resamples': 500, **options}
+    sample, summary, notes, options, measured = prepare(
+        scores, negatives, conditions, options, measure=check.measured)
+    before = set(measured)
+    findings = collect_findings(sample, measured, summary, options, trained=notes.get('trained'),
+                                names=[name])
+    return findings, {key: table for key, table in measured.items() if key not in before}

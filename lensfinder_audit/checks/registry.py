@@ -1,0 +1,142 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""The checks by name, what each asks, and how they are run."""
+from dataclasses import dataclass
+from importlib import import_module
+
+from lensfinder_audit.exceptions import ConfigError, did_you_mean
+
+__all__ = ['Check', 'CHECKS', 'find_check', 'run_checks']
+
+
+@dataclass(frozen=True)
+class Check:
+    """
+    One check.
+
+    Parameters
+    ----------
+    name : str
+        By which it is called.
+    about : {'sample', 'finder', 'statistics'}
+        What it looks at.
+    question : str
+        What it asks.
+    function : str
+        ``module:function`` that takes a case and yields findings.
+    measured : bool, optional
+        Whether it reads the tables of an audit, and not the sample alone.
+    """
+
+    name: str
+    about: str
+    question: str
+    function: str
+    measured: bool = False
+
+    def __call__(self, case):
+        """Return the findings of a case."""
+        module, _, name = self.function.partition(':')
+        return list(getattr(import_module(f'lensfinder_audit.{module}'), name)(case))
+
+
+def _checks(*rows):
+    return {row[0]: Check(*row) for row in rows}
+
+
+#: Every check of an audit, in the order in which findings of one severity stand.
+CHECKS = _checks(
+    ('reference-selection', 'sample', 'Did an earlier finder choose the lenses?',
+     'checks.basic:reference_selection'),
+    ('comparison', 'sample', 'Are finders compared on lenses that one of them may have chosen?',
+     'checks.basic:comparison'),
+    ('training', 'sample', 'Are objects that were trained on in the sample?',
+     'checks.basic:training'),
+    ('leakage', 'sample', 'Do objects outside the training sample stand inside its cutouts?',
+     'checks.sample:leakage'),
+    ('tiers', 'sample', 'What evidence is there that the lenses are lenses?', 'checks.basic:tiers'),
+    ('tier-evidence', 'sample', 'Does every tier A lens come with a reason?',
+     'checks.sample:tier_evidence'),
+    ('label-noise', 'sample', 'What is left of completeness if some candidates are not lenses?',
+     'checks.sample:label_noise', True),
+    ('duplicates', 'sample', 'Do objects stand in the sample twice, or in both classes?',
+     'checks.basic:duplicates'),
+    ('hidden-lenses', 'sample', 'How many negatives score as lenses do, and what is the '
+     'false-positive rate without them?', 'checks.sample:hidden', True),
+    ('condition-shortcuts', 'sample', 'Do observing conditions alone tell lenses from negatives?',
+     'checks.shortcuts:condition_shortcuts'),
+    ('class-balance', 'sample', 'Does every stratum hold both classes?',
+     'checks.sample:class_balance'),
+    ('classes', 'sample', 'Does the sample hold both classes, and where do they come from?',
+     'checks.basic:classes'),
+    ('population', 'sample', 'Can the sample pass for a survey?', 'checks.basic:population'),
+    ('conditions', 'sample', 'For how many objects are the conditions known?',
+     'checks.basic:conditions', True),
+    ('chosen-conditions', 'sample', 'Are lenses with a known condition like those without?',
+     'checks.basic:chosen_conditions', True),
+    ('support', 'sample', 'Do cells hold enough, and none that the selection excludes?',
+     'checks.basic:support', True),
+    ('groups', 'sample', 'Are groups, strata and weights given?', 'checks.basic:groups'),
+    ('saturation', 'finder', 'Do many lenses share one score?', 'checks.basic:saturation'),
+    ('calibration', 'finder', 'Do scores mean what they say?', 'checks.basic:calibration', True),
+    ('calibration-by-stratum', 'finder', 'Does a score mean the same under all conditions?',
+     'checks.finder:calibration_by_stratum'),
+    ('trends', 'finder', 'On which conditions do the rates depend?', 'checks.finder:trends', True),
+    ('thresholds', 'statistics', 'How well does the sample fix each threshold?',
+     'checks.basic:thresholds', True),
+    ('tails', 'statistics', 'Does a fitted tail give the same thresholds?',
+     'checks.statistics:tails', True),
+    ('intervals', 'statistics', 'Can every interval be computed again from its table?',
+     'checks.statistics:intervals', True),
+    ('effective-n', 'statistics', 'How much do weights and groups leave of the sample?',
+     'checks.statistics:effective_n', True),
+)
+
+
+def find_check(name):
+    """
+    Find a check by its name.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Returns
+    -------
+    check : `Check`
+        The check.
+
+    Raises
+    ------
+    ConfigError
+        Naming the nearest one.
+
+    Examples
+    --------
+    >>> from lensfinder_audit.checks import find_check
+    >>> find_check('trends').question
+    'On which conditions do the rates depend?'
+    """
+    if name not in CHECKS:
+        raise ConfigError(f'there is no check {name!r}.{did_you_mean(name, CHECKS)} Checks are '
+                          f'{", ".join(CHECKS)}.')
+    return CHECKS[name]
+
+
+def run_checks(case, names=None):
+    """
+    Run checks.
+
+    Parameters
+    ----------
+    case : `~lensfinder_audit.findings.Case`
+        What they look at; their tables are added to it.
+    names : iterable of str, optional
+        Which ones; all without it.
+
+    Returns
+    -------
+    findings : list of `~lensfinder_audit.findings.Finding`
+        In the order of the checks.
+    """
+    return [finding for name in names or CHECKS for finding in find_check(name)(case)]

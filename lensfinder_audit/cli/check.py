@@ -1,0 +1,157 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""``lensfinder-audit check``: one check alone."""
+import textwrap
+
+import click
+
+from lensfinder_audit.cli.options import (column_options, given_options, read_bins, read_finders,
+                                          read_numbers, read_pairs, sample_options)
+from lensfinder_audit.exceptions import ConfigError
+
+__all__ = ['check_command']
+
+_COLORS = {'severe': 'red', 'warning': 'yellow', 'note': None}
+
+
+@click.command('check', short_help='Run one check alone; "check list" names them.')
+@click.argument('name')
+@click.argument('arguments', nargs=-1)
+@column_options
+@sample_options
+@click.option('--exclude-training', is_flag=True, help='Leave out objects that were trained on.')
+@click.option('--threshold', 'thresholds', multiple=True, type=float,
+              help='Operating point: fixed score.')
+@click.option('--fpr', 'fprs', multiple=True, type=float,
+              help='Operating point: false-positive rate. [0.01 and 0.001]')
+@click.option('--by', multiple=True, metavar='COLUMN', help='Axis.')
+@click.option('--bins', multiple=True, metavar='AXIS=BINS', help='As for "audit".')
+@click.option('--group', metavar='COLUMN', help='Resampled together: a column, or healpix:NSIDE.')
+@click.option('--purity', 'purities', multiple=True, metavar='TIER=LOW,HIGH',
+              help='Least and greatest fraction of a tier that are lenses.')
+@click.option('--limit', 'limits', multiple=True, metavar='NAME=VALUE',
+              help='Where a check begins to speak; "check list" names them.')
+@click.option('--confidence', type=float, default=0.95, show_default=True,
+              help='Of intervals.')
+@click.option('--n-negatives', type=int, help='For "fpr": negatives behind the threshold.')
+@click.option('-o', '--output', type=click.Path(file_okay=False), metavar='DIR',
+              help='Folder for the tables of the check; made anew.')
+@click.option('--overwrite', is_flag=True, help='Replace DIR.')
+@click.pass_context
+def check_command(ctx, name, arguments, output, overwrite, **values):
+    """
+    Run the check NAME on a table of scores, the only one of ARGUMENTS.
+
+    "check list" names all checks and limits. "check interval K N LOW HIGH" says by
+    which method a published interval was made. "check fpr RATE --n-negatives N" says
+    how many negatives a threshold at that rate rests on. Exit code 1: the check found
+    something.
+    """
+    if name == 'list':
+        _list()
+    elif name == 'interval':
+        _interval(arguments, values['confidence'])
+    elif name == 'fpr':
+        _rate(arguments, values['n_negatives'], values['confidence'])
+    else:
+        ctx.exit(int(_run(name, arguments, output, overwrite, values)))
+
+
+def _list():
+    from dataclasses import fields
+
+    from lensfinder_audit.checks import CHECKS
+    from lensfinder_audit.findings import Limits
+
+    for about in dict.fromkeys(check.about for check in CHECKS.values()):
+        click.secho(about.capitalize(), bold=True)
+        for check in CHECKS.values():
+            if check.about == about:
+                click.echo(textwrap.fill(check.question, 100, initial_indent=f'  {check.name:<24}',
+                                         subsequent_indent=' ' * 26))
+    click.secho('Limits', bold=True)
+    for item in fields(Limits):
+        click.echo(f'  {item.name:<24}{item.default:g}')
+
+
+def _numbers(arguments, count, words):
+    try:
+        found = [float(item) for item in arguments]
+    except ValueError as error:
+        raise ConfigError(f'check {words}: {error}') from error
+    if len(found) != count:
+        raise ConfigError(f'write it as "check {words}"; {len(found)} numbers were given')
+    return found
+
+
+def _interval(arguments, confidence):
+    from lensfinder_audit.checks.statistics import name_interval
+
+    k, n, lo, hi = _numbers(arguments, 4, 'interval K N LOW HIGH')
+    digits = max(len(item.partition('.')[2]) for item in arguments[2:])
+    table = name_interval(k, n, lo, hi, confidence=confidence, digits=digits)
+    for row in table:
+        click.echo(f'  {row["interval"]:<18} [{row["lo"]:.{digits + 1}f}, '
+                   f'{row["hi"]:.{digits + 1}f}]{"  agrees" * bool(row["agrees"])}')
+    found = table['interval'][table['agrees']].tolist()
+    click.echo(f'[{lo:g}, {hi:g}] for {k:g} of {n:g} is '
+               + (' or '.join(found) if found else 'none of these')
+               + f' at {100 * confidence:g} %')
+
+
+def _rate(arguments, n_negatives, confidence):
+    from lensfinder_audit.measure.intervals import binomial_interval
+
+    rate, = _numbers(arguments, 1, 'fpr RATE --n-negatives N')
+    if n_negatives is None:
+        click.echo(f'not known: how many negatives a threshold at FPR {rate:g} rests on; give '
+                   '--n-negatives')
+        return
+    count = rate * n_negatives
+    lo, hi = binomial_interval(count, n_negatives, method='clopper-pearson', confidence=confidence)
+    click.echo(f'a threshold at FPR {rate:g} on {n_negatives:,} negatives rests on {count:.3g} of '
+               f'them; the rate is known between {lo:.2g} and {hi:.2g} (Clopper-Pearson, '
+               f'{100 * confidence:g} %)')
+
+
+def _run(name, arguments, output, overwrite, values):
+    """Run one check, print what it found, and tell whether it found anything grave."""
+    from lensfinder_audit.checks import find_check
+    from lensfinder_audit.checks.alone import run_alone
+    from lensfinder_audit.files import refuse_folder, whole_folder, write_whole
+
+    check = find_check(name)
+    if len(arguments) != 1:
+        raise ConfigError(f'write it as "check {name} SCORES"; {len(arguments)} tables were given')
+    if output:
+        refuse_folder(output, overwrite=overwrite, marker='findings.ecsv')
+    findings, tables = run_alone(name, arguments[0], negatives=values['negatives'],
+                                 conditions=list(values['conditions']), **_options(values))
+    click.echo(check.question)
+    for table_name, table in tables.items():
+        click.echo(f'\n{table_name}')
+        click.echo('\n'.join(table.pformat(max_lines=24, max_width=100)))
+    for row in findings:
+        click.secho(f'\n{row["severity"]}: {row["check"]}', fg=_COLORS[row['severity']])
+        click.echo(textwrap.fill(f'{row["finding"]}. {row["advice"]}', 100))
+    if not len(findings):
+        click.echo('\nnothing found')
+    if output:
+        with whole_folder(output, overwrite=overwrite, marker='findings.ecsv') as folder:
+            for table_name, table in {**tables, 'findings': findings}.items():
+                write_whole(table, folder / f'{table_name}.ecsv')
+        click.echo(output)
+    return any(row['severity'] != 'note' for row in findings)
+
+
+def _options(values):
+    found = {name: list(values[name]) for name in ('thresholds', 'fprs', 'by') if values[name]}
+    found |= {'columns': given_options(values), 'finders': read_finders(values['scores_of']),
+              'constants': read_pairs(values['constants'], '--set'),
+              'negatives_columns': read_pairs(values['negatives_columns'], '--negatives-column'),
+              'bins': read_bins(values['bins']), 'purity': read_bins(values['purities'],
+                                                                     '--purity'),
+              'limits': read_numbers(values['limits'], '--limit'),
+              'exclude_training': values['exclude_training'], 'confidence': values['confidence']}
+    found |= {name: values[name] for name in ('score_kind', 'match_radius', 'group')
+              if values[name] is not None}
+    return found
