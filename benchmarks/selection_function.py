@@ -20,7 +20,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 from scipy.interpolate import RegularGridInterpolator
-from scipy.special import betaincinv
+from scipy.special import betaincinv, expit
 
 from lensfinder_audit.condition_maps import map_conditions
 from lensfinder_audit.measure.binning import Axis
@@ -38,6 +38,7 @@ AXES = (Axis('theta_e', tuple(np.arange(0.375, 3.2, 0.25)), unit='arcsec'),
         Axis('source_mag_r', tuple(np.arange(23, 26.5, 0.5))))
 COARSE = (Axis('theta_e', (0.5, 1, 1.5, 2, 2.5, 3), unit='arcsec'),
           Axis('psfsize_r', (0.9, 1.2, 1.5, 1.8), unit='arcsec'))
+ROUGH = (Axis('x', tuple(range(7))), Axis('y', tuple(range(5))))
 
 
 def make_points(n):
@@ -129,34 +130,64 @@ def coverage(surveys):
     large = example_injections(400000, n_hosts=400000, seed=99)
     cell = Grid(large, by=COARSE).cell
     truth = np.bincount(cell, large['truth']) / np.bincount(cell)
-    points = example_injections(2000, n_hosts=2000, seed=98)
-    mean = truth[Grid(points, by=COARSE).cell].mean()
     print(f'\ncoverage of 95 % intervals, {surveys} simulated sets of injections each')
-    print(f'{"injections, hosts":22}{"pooled":>9}{"width":>8}{"plain":>9}{"width":>8}'
-          f'{"naive":>9}{"average":>10}')
+    print(f'{"surface":26}{"injections, hosts":22}{"pooled":>8}{"width":>8}{"plain":>8}{"width":>8}'
+          f'{"naive":>8}{"average":>9}')
     for n, hosts in ((1000, 50), (4000, 100), (4000, 400), (20000, 1000)):
-        rows = [one_survey(n, hosts, seed, truth, mean, points) for seed in range(surveys)]
-        pooled, width, plain, wide, naive, average = np.mean(rows, axis=0)
-        print(f'{n:>8,}, {hosts:<12,}{pooled:9.3f}{width:8.3f}{plain:9.3f}{wide:8.3f}{naive:9.3f}'
-              f'{average:10.3f}')
-    print('plain: each cell for itself (Jeffreys); naive: hosts in cell and target counted twice')
+        report('smooth', n, hosts, [one_survey(example_injections(n, n_hosts=hosts, seed=seed),
+                                               truth, COARSE) for seed in range(surveys)])
+    for level, scatter in ((0, 0.5), (0, 1.5), (-3, 0.5), (-3, 1.5)):
+        for n, hosts in ((1000, 100), (6000, 300)):
+            report(f'level {level}, scatter {scatter}', n, hosts,
+                   [one_survey(*rough_survey(n, hosts, level, scatter, seed), ROUGH)
+                    for seed in range(surveys)])
+    print('scatter: of cells about an additive surface, in log odds; plain: each cell for itself '
+          '(Jeffreys);\nnaive: hosts in cell and target counted twice')
 
 
-def one_survey(n, hosts, seed, truth, mean, points):
+def report(name, n, hosts, rows):
+    """Print one line of the table."""
+    pooled, width, plain, wide, naive, average = np.mean(rows, axis=0)
+    print(f'{name:26}{n:>8,}, {hosts:<12,}{pooled:8.3f}{width:8.3f}{plain:8.3f}{wide:8.3f}'
+          f'{naive:8.3f}{average:9.3f}')
+
+
+def rough_survey(n, hosts, level, scatter, seed):
+    """Draw injections whose cells have log odds of their own, and the truth of each cell."""
+    rng = np.random.default_rng(seed)
+    odds = level + rng.normal(0, scatter, 24)
+    host = np.arange(n) % hosts
+    x, y = rng.uniform(0, 6, n), rng.uniform(0, 4, hosts)[host]
+    ease = rng.normal(0, 0.5, hosts)[host]
+    chance = expit(odds[x.astype(int) * 4 + y.astype(int)] + ease)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(21)
+    truth = expit(odds[:, None] + 0.5 * nodes) @ weights / weights.sum()
+    return QTable({'x': x, 'y': y, 'host': host, 'score': (rng.random(n) < chance) * 1.0}), truth
+
+
+def one_survey(table, truth, axes):
     """Return coverage and widths of one simulated set of injections."""
-    table = example_injections(n, n_hosts=hosts, seed=seed)
-    pooled, plain = (measure_selection(table, threshold=0.5, by=COARSE, pool=pool)
+    pooled, plain = (measure_selection(table, threshold=0.5, by=axes, pool=pool)
                      for pool in (True, False))
-    cells = pooled.cells
+    cells, held = pooled.cells, np.asarray(pooled.cells['n'] > 0)
     prior = cells['n_eff'] * cells['shrinkage'] / (1 - cells['shrinkage'])
     a = cells['n_eff'] * cells['fraction'] + prior * cells['target']
     b = cells['n_eff'] + prior - a
-    average = pooled.mean(points)[0]
-    return (inside(cells['lo'], truth, cells['hi']), np.mean(cells['hi'] - cells['lo']),
-            inside(plain.cells['lo'], truth, plain.cells['hi']),
-            np.mean(plain.cells['hi'] - plain.cells['lo']),
-            inside(betaincinv(a, b, 0.025), truth, betaincinv(a, b, 0.975)),
-            average['lo'] <= mean <= average['hi'])
+    found = [(cells['lo'], cells['hi']), (plain.cells['lo'], plain.cells['hi']),
+             (betaincinv(a, b, 0.025), betaincinv(a, b, 0.975))]
+    hits = [inside(lo[held], truth[held], hi[held]) for lo, hi in found]
+    widths = [np.mean((hi - lo)[held]) for lo, hi in found]
+    average = pooled.mean(middles(axes, held))[0]
+    return (hits[0], widths[0], hits[1], widths[1], hits[2],
+            average['lo'] <= truth[held].mean() <= average['hi'])
+
+
+def middles(axes, held):
+    """Return a point in each cell that holds rows."""
+    ends = [np.convolve(axis.edges, [0.5, 0.5], 'valid') for axis in axes]
+    grid = np.meshgrid(*ends, indexing='ij')
+    return QTable({axis.name: values.ravel()[held]
+                   for axis, values in zip(axes, grid, strict=True)})
 
 
 def inside(lo, value, hi):

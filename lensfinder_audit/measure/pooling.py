@@ -12,12 +12,19 @@ import numpy as np
 from scipy.special import betaln, expit, logit
 
 from lensfinder_audit.measure.cell_posterior import CellPosterior, beta_from_moments
+from lensfinder_audit.measure.rates import cell_rates
 from lensfinder_audit.measure.resampling import codes
 
 __all__ = ['Pooled', 'pool_cells']
 
 #: Standard deviation of the prior of an effect of a bin, in log odds.
 _EFFECT = 2.5
+
+#: Least prior variance of a cell, in units of m (1 - m).
+_LEAST = 1e-6
+
+#: Greatest standard deviation of cells about their targets, in log odds.
+_MOST = 3.0
 
 #: Hosts beyond this number are merged at random; see `measure.resampling`.
 _MAX_HOSTS = 1024
@@ -37,8 +44,8 @@ class Pooled:
     shrinkage : (n_cells,) `~numpy.ndarray`
         Weight of the target in the mean of the cell, 0 to 1.
     scatter : float
-        Estimated u in var(p) = u m (1 - m) of cells about their targets m; NaN
-        without pooling.
+        Estimated variance of cells about their targets, in log odds; NaN without
+        pooling.
     """
 
     posterior: CellPosterior
@@ -81,21 +88,24 @@ def pool_cells(success, cell, counts, *, shape, weight=None, group=None, pool=Tr
     -----
     With effective counts k and n of a cell, k = p n with the n of Korn & Graubard, its
     mean is (k + s m) / (n + s). The target m is the additive model, fitted to all
-    effective counts with a normal prior of deviation 2.5 on each effect. The prior
-    variance m (1 - m) / (s + 1) is u m (1 - m), u being the mean of its beta-binomial
-    posterior under a uniform prior [1]_, plus the variance of m: that over hosts, or
-    that of the effective counts where it is larger.
+    effective counts, scaled to the effective number of all rows together and with half
+    a success and half a failure among them, with a normal prior of deviation 2.5 on
+    each effect. The prior variance m (1 - m) / (s + 1) has two parts. One is the
+    scatter v m^2 (1 - m)^2 of cells about their targets, v in log odds being the mean
+    of its beta-binomial posterior under a uniform prior of its root from 0 to 3 [1]_,
+    or 0 where all outcomes are the same. The other is the variance of m: that over
+    hosts, or that of the effective counts where it is larger.
     A host moves a cell by itself and through the target, linearised, as in a
     bootstrap that multiplies the contribution of each host by a random number [2]_.
     The sum of the squares, with a cell's own part scaled to p (1 - p) / n, and what is
     left of the scatter of cells make the variance; the posterior is the beta
     distribution of that mean and variance. To take the beta posterior of k and n
     instead would count hosts twice that are in the cell and in its target: its 95 %
-    intervals cover 90 to 92 % (``benchmarks/selection_function.py``).
+    intervals cover 87 to 95 % (``benchmarks/selection_function.py``).
 
     References
     ----------
-    .. [1] Gelman et al. 2013, Bayesian Data Analysis, ch. 5 (CRC Press)
+    .. [1] Gelman 2006, doi:10.1214/06-BA117A
     .. [2] Kline & Santos 2012, doi:10.1515/2156-6674.1005
 
     Examples
@@ -109,7 +119,7 @@ def pool_cells(success, cell, counts, *, shape, weight=None, group=None, pool=Tr
     >>> counts = cell_rates(success, cell=cell, n_cells=4)
     >>> pooled = pool_cells(success, cell, counts, shape=(4,))
     >>> print(counts['estimate'].round(2), pooled.posterior.mean.round(2))
-    [0.25 0.25 0.25 0.  ] [0.25 0.25 0.25 0.22]
+    [0.25 0.25 0.25 0.  ] [0.25 0.25 0.25 0.24]
     """
     rows = _Rows(success, cell, weight, group, len(counts['n_eff']), seed)
     n = np.asarray(counts['n_eff'], dtype=float)
@@ -120,11 +130,15 @@ def pool_cells(success, cell, counts, *, shape, weight=None, group=None, pool=Tr
         prior, target, scatter = np.ones(len(n)), half, np.nan
         through, own = np.zeros((rows.n_hosts, len(n))), np.full(len(n), 0.125)
     else:
-        target, through, least = _target(rows, k, n, _design(shape, held))
+        target, through, least = _target(rows, k, n, _whole(success, cell, weight, group),
+                                         _design(shape, held))
         spread, carried = target * (1 - target), (through**2).sum(axis=0)
-        scatter = _scatter(k[held], n[held], target[held])
-        own = scatter * spread + np.maximum(least - carried, 0)
-        prior = spread / np.clip(own + carried, 0, spread / 2) - 1
+        # where all outcomes agree nothing tells cells apart, and they are taken together
+        agree = k.sum() in (0, n.sum())
+        scatter = 0.0 if agree else _scatter(k[held], n[held], target[held])
+        between = np.minimum(scatter * spread, 0.5) * spread
+        own = between + np.maximum(least - carried, 0)
+        prior = 1 / np.clip((between if agree else own + carried) / spread, _LEAST, 0.5) - 1
     shrinkage = np.where(held, prior / (n + prior), np.nan)
     mean = np.where(held, (k + prior * target) / (n + prior), np.nan)
     shared, own, variance = _loadings(rows, n, mean, shrinkage, through, own)
@@ -171,18 +185,25 @@ def _design(shape, held):
     return np.hstack(columns)
 
 
-def _target(rows, k, n, design):
+def _whole(success, cell, weight, group):
+    """Effective number of all rows that lie in a cell."""
+    one = np.where(np.asarray(cell) >= 0, 0, -1)
+    return float(cell_rates(success, cell=one, weight=weight, group=group)['n_eff'][0])
+
+
+def _target(rows, k, n, whole, design):
     """Fit the additive model; return it, how each host moves it, and its least variance."""
+    share = min(1.0, whole / n.sum())  # hosts that are in many cells count once
+    k, n = k * share, n * share
+    k, n = k + 0.5 * n / n.sum(), n + n / n.sum()  # half a success and half a failure (Jeffreys)
     penalty = np.full(design.shape[1], _EFFECT**-2)
     penalty[0] = 0.0
     beta = np.zeros(design.shape[1])
-    beta[0] = logit((k.sum() + 0.5) / (n.sum() + 1))
+    beta[0] = logit(k.sum() / n.sum())
     for _ in range(100):
-        mean, overall = expit(design @ beta), expit(beta[0])
+        mean = expit(design @ beta)
         score = design.T @ (k - n * mean) - penalty * beta
-        score[0] += 0.5 - overall  # half a success and half a failure, as Jeffreys has them
         bread = design.T @ (design * (n * mean * (1 - mean))[:, None]) + np.diag(penalty)
-        bread[0, 0] += overall * (1 - overall)
         step = np.linalg.solve(bread, score)
         beta = beta + step / max(1.0, np.abs(step).max() / 2)
         if np.abs(step).max() < 1e-10:
@@ -191,18 +212,25 @@ def _target(rows, k, n, design):
     slope, hosts = mean * (1 - mean), rows.n_hosts
     pull = (rows.residuals(mean) * n) @ design @ inverse
     through = (pull @ design.T) * slope * np.sqrt(hosts / max(hosts - 1, 1))
-    # hosts that all agree show no variance; the counts have one all the same
-    return mean, through, slope**2 * np.einsum('ci,ij,cj->c', design, inverse, design)
+    return mean, through, slope**2 * _least(design, inverse, share, k, n)
+
+
+def _least(design, inverse, share, k, n):
+    """Variance of the log odds that counts have where hosts all agree and show none."""
+    middle = k.sum() / n.sum()
+    level = 1 / (n.sum() * middle * (1 - middle))
+    return np.maximum(share * np.einsum('ci,ij,cj->c', design, inverse, design), level)
 
 
 def _scatter(k, n, target):
-    """Average u = 1 / (1 + s) over its beta-binomial posterior, with a uniform prior."""
-    u = np.geomspace(1e-4, 0.9, 96)
-    s = (1 / u - 1)[:, None]
+    """Average the variance of log odds about the targets over its posterior."""
+    deviation = np.linspace(0, _MOST, 61)[1:]
+    u = np.minimum(deviation[:, None]**2 * target * (1 - target), 0.9)
+    s = 1 / u - 1
     value = (betaln(k + s * target, n - k + s * (1 - target))
              - betaln(s * target, s * (1 - target))).sum(axis=1)
-    density = np.exp(value - value.max()) * np.gradient(u)
-    return float((u * density).sum() / density.sum())
+    density = np.exp(value - value.max())
+    return float((deviation**2 * density).sum() / density.sum())
 
 
 def _loadings(rows, n, mean, shrinkage, through, alone):
