@@ -13,6 +13,7 @@ from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.interfaces import InjectionSimulator
 from lensfinder_audit.psf import check_psf, convolve
 from lensfinder_audit.raytrace import find_backend, magnify_systems, trace_systems
+from lensfinder_audit.simulators._row_generators import row_generators
 from lensfinder_audit.simulators._sersic_systems import (COLUMNS, check_rings, clump_columns,
                                                          components)
 from lensfinder_audit.tables import require_columns
@@ -220,7 +221,7 @@ class SieSersic(InjectionSimulator):
 
     def _parameters(self, seeds):
         """Draw everything but the fluxes, each row from its own generator."""
-        chance = [_chance(seed, self.clumps[1]) for seed in seeds]
+        chance = [_chance(rng, self.clumps[1]) for rng in row_generators(seeds)]
         level = np.reshape([row[0] for row in chance], (-1, 10)).T
         normal = np.reshape([row[1] for row in chance], (-1, 6)).T
         more = np.reshape([row[2] for row in chance], (len(seeds), _extra(self.clumps[1]))).T
@@ -261,9 +262,8 @@ class SieSersic(InjectionSimulator):
             raise ConfigError(f'clumps are counted in whole numbers; {self.clumps} are not')
 
 
-def _chance(seed, clumps):
+def _chance(rng, clumps):
     """The random numbers of a row; further ones are to be drawn after these."""
-    rng = np.random.default_rng(seed)
     return rng.random(10), rng.standard_normal(6), rng.random(_extra(clumps))
 
 
