@@ -35,7 +35,7 @@ _WIDE = 0.2  # arcsec per cell of the plane over which a flux is summed
 
 class LenstronomySimulator(InjectionSimulator):
     """
-    Any lens and light models of lenstronomy [1]_, with priors for their parameters.
+    Any lens and light models of lenstronomy, with priors for their parameters.
 
     Parameters
     ----------
@@ -67,10 +67,11 @@ class LenstronomySimulator(InjectionSimulator):
 
     Notes
     -----
-    Light is integrated over pixels by cells that are split into 2 x 2 where it is
-    steep, from 2 x 2 x 2 x 2 samples per pixel on; sources much smaller than 0.1
-    pixel can be missed. It is normalised in the source plane: with lenstronomy's
-    total flux of a profile, or by the sum over the same plane where it states none.
+    Deflection and brightness are lenstronomy's [1]_. Light is integrated over pixels
+    by cells, 2 x 2 in a pixel, that are split again where it is steep; sources much
+    smaller than a tenth of a pixel can be missed. It is normalised in the source
+    plane: with lenstronomy's total flux of a profile, or by the sum over the plane
+    of the magnification where it states none.
 
     References
     ----------
