@@ -27,6 +27,7 @@ from lensfinder_audit.measure.binning import Axis
 from lensfinder_audit.measure.cells import Grid
 from lensfinder_audit.measure.selection_build import measure_selection
 from lensfinder_audit.measure.selection_example import example_injections
+from lensfinder_audit.measure.selection_model import fit_splines
 
 #: CPU seconds for a million points.
 BOUND = 2.0
@@ -145,6 +146,27 @@ def coverage(surveys):
           '(Jeffreys);\nnaive: hosts in cell and target counted twice')
 
 
+def smooth_coverage(surveys):
+    """Print how often the intervals of smooth functions hold the truth at points."""
+    points = example_injections(1000, n_hosts=1000, seed=77)
+    print(f'\nsmooth, three axes, {surveys} sets each: coverage, width and error at points')
+    for n, hosts in ((1000, 50), (4000, 100), (4000, 400), (20000, 1000)):
+        rows = []
+        for seed in range(surveys):
+            table = example_injections(n, n_hosts=hosts, seed=seed)
+            model = fit_splines(columns(table), table['score'] >= 0.5, group=table['host'])
+            estimate, lo, hi = model.predict(columns(points))
+            rows.append((inside(lo, points['truth'], hi), np.mean(hi - lo),
+                         np.abs(estimate - points['truth']).mean()))
+        means = ''.join(f'{value:8.3f}' for value in np.mean(rows, axis=0))
+        print(f'{n:>8,}, {hosts:<12,}{means}')
+
+
+def columns(table):
+    """Return plain columns of the axes."""
+    return [np.asarray(getattr(table[axis.name], 'value', table[axis.name])) for axis in AXES]
+
+
 def report(name, n, hosts, rows):
     """Print one line of the table."""
     pooled, width, plain, wide, naive, average = np.mean(rows, axis=0)
@@ -207,6 +229,7 @@ def main():
     met = speed(options.points, options.repeats)
     if options.surveys:
         coverage(options.surveys)
+        smooth_coverage(options.surveys)
     return int(not met)
 
 
