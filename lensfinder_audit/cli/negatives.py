@@ -74,10 +74,18 @@ def pool_command(context, sources, output, rules, known, join, on, piece_rows, w
 @click.option('--per-stratum', type=click.IntRange(1), help='Negatives in each stratum instead.')
 @click.option('--seed', type=int, default=42, show_default=True, help='Seed of the keyed hash.')
 @click.option('--allow-incomplete', is_flag=True, help='Also where files of the pool failed.')
+@click.option('--clean', multiple=True, **_FILE,
+              help='Lenses or contaminants; negatives near them are removed and listed.')
+@click.option('--clean-radius', type=click.FloatRange(0, 3600, min_open=True), default=11.0,
+              show_default=True, help='How near, arcsec.')
+@click.option('--clean-scores', **_FILE, help='Scores of an earlier finder.')
+@click.option('--clean-column', metavar='COLUMN', help='Its score. [the only one]')
+@click.option('--clean-threshold', type=float, default=0.4, show_default=True,
+              help='Negatives with a higher score are removed and listed.')
 @click.option('--workers', type=click.IntRange(1), help='Processes. [as many as processors]')
 @click.option('--overwrite', is_flag=True, help='Replace an earlier sample in DIR.')
 def sample_command(pool, output, positives, per_stratum, seed, allow_incomplete, workers,
-                   overwrite):
+                   overwrite, **clean):
     """
     Draw N1 (ordinary) and N2 (confuser-like) negatives from each stratum of POOL, with
     weights. Any partitioning and any number of workers give the same rows.
@@ -102,14 +110,33 @@ def sample_command(pool, output, positives, per_stratum, seed, allow_incomplete,
         sample = draw_sample(pool, seed=seed, engine=LocalEngine(workers=workers), parts=parts,
                              positives=_count(positives, pool), per_stratum=per_stratum,
                              progress=bar)
+    negatives, removed = _clean(sample.negatives, **clean)
     with whole_folder(output, overwrite=overwrite, marker=_MARKER) as folder:
-        write_whole(sample.negatives, folder / _MARKER)
+        write_whole(negatives, folder / _MARKER)
+        if removed is not None:
+            write_whole(removed, folder / 'removed.ecsv')
         write_whole(sample.strata, folder / 'strata.ecsv')
         write_whole(sample.confusers, folder / 'confusers.ecsv')
     shutil.rmtree(parts, ignore_errors=True)
     _print_table(sample.strata, ['stratum', 'kind', 'n_pool', 'n_wanted', 'n_sampled', 'weight',
                                  'state'])
+    if removed is not None:
+        click.echo(f'{len(removed):,} negatives removed: '
+                   f'{dict(negatives.meta["cleaned"]) or "none"}')
     click.echo(output)
+
+
+def _clean(negatives, *, clean, clean_radius, clean_scores, clean_column, clean_threshold):
+    if not clean and not clean_scores:
+        return negatives, None
+    from astropy import units as u
+
+    from lensfinder_audit.cleaning import clean_negatives
+
+    return clean_negatives(negatives, catalogs={Path(path).stem: _table(path) for path in clean},
+                           radius=clean_radius * u.arcsec,
+                           scores=_table(clean_scores) if clean_scores else None,
+                           score_column=clean_column, threshold=clean_threshold)
 
 
 class _Bar:

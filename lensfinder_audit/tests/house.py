@@ -23,7 +23,7 @@ _PARTS = {
         'cutouts', '_cutout_writer', 'stamps', 'exposures', 'engines', 'scoretable', 'parts',
         'condition_maps', 'sky_index', 'split_check', 'sample_rules',
         'survey_files', 'sampling', '_pool_keys', '_pool_piece', 'positives',
-        'catalog_build'),
+        'catalog_build', 'manifest_build', 'cleaning', 'frozen'),
     2: ('noise', 'lensing', 'raytrace', 'normalizers', 'classifiers', 'simulators',
         'injection', 'source_stamps', 'recovery', '_recovery_work',
         '_recovery_arms', '_recovery_run', 'injection_plan', 'hosts', 'host_light', 'priors',
