@@ -159,7 +159,7 @@ def keep(work, todo, table, folder):
             writer.add(keys, work.images_of(part))
 
 
-def run_meta(work, *, grid, host_bins, pools, n, seed, gain, inputs, manifest, simulator):
+def run_meta(work, identity, *, grid, host_bins, pools, n, seed, gain, inputs, manifest, simulator):
     """Return what the table of a run says of how it was made."""
     finder = work.classifier
     return schema_meta(
@@ -171,8 +171,8 @@ def run_meta(work, *, grid, host_bins, pools, n, seed, gain, inputs, manifest, s
         priors={'name': work.priors.name, 'sha256': work.priors.checksum,
                 'not_used': sorted(set(work.fixed) & set(work.priors.distributions)),
                 'distributions': work.priors.given} if work.priors else None,
-        checksums={**(inputs or {}), 'store': work.store.checksum(),
-                   'classifier': getattr(finder, 'checksum', None)},
+        checksums={**(inputs or {}), 'store': identity['store'],
+                   'classifier': identity['classifier']['checksum']},
         simulated=bool(manifest.meta.get('simulated')))
 
 

@@ -95,17 +95,17 @@ def add_sources(hosts, images, *, gain, seeds, shot_noise=True):
 
 def _poisson(expected, rng):
     """
-    Draw Poisson numbers; pixels that expect next to nothing share one draw.
+    Draw Poisson numbers and use up ``expected``; dark pixels share one draw.
 
     Electrons that fall into any of them are Poisson, and each falls into a pixel with
     a probability in proportion to its expectation: the same distribution, in a
     fraction of the time where most pixels are dark.
     """
-    flat = expected.ravel()
-    counts, dark = np.zeros(flat.size), flat < _DARK
-    bright = np.flatnonzero(~dark)
+    flat, counts = expected.ravel(), np.zeros(expected.size)
+    bright = np.flatnonzero(flat >= _DARK)
     counts[bright] = rng.poisson(flat[bright])
-    reach = np.cumsum(flat * dark)
+    flat[bright] = 0
+    reach = np.cumsum(flat)
     level = reach[-1] * rng.random(rng.poisson(reach[-1]))
     places = np.searchsorted(reach, np.minimum(level, np.nextafter(reach[-1], 0)), side='right')
     np.add.at(counts, places, 1)

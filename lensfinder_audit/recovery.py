@@ -127,8 +127,9 @@ def inject(manifest, store, classifier, simulator, *, n, grid=None, seed=0, surv
         table = assemble(work, todo, _map(work, todo, engine, progress))
         if keep_images is not None:
             keep(work, todo, table, keep_images)
-    table.meta |= run_meta(work, grid=grid, host_bins=host_bins, pools=pools, n=n, seed=seed,
-                           gain=gained, inputs=inputs, manifest=manifest, simulator=simulator)
+    table.meta |= run_meta(work, identity, grid=grid, host_bins=host_bins, pools=pools, n=n,
+                           seed=seed, gain=gained, inputs=inputs, manifest=manifest,
+                           simulator=simulator)
     return table
 
 
