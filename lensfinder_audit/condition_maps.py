@@ -26,6 +26,9 @@ STATISTICS = ('mean', 'median')
 
 _SCHEMA = 'condition_maps'
 
+# Conditions that are above 0 wherever there is an exposure.
+_POSITIVE = ('psfsize', 'psfdepth', 'galdepth', 'depth')
+
 
 @dataclass
 class ConditionMaps:
@@ -105,14 +108,15 @@ def map_conditions(table, nside, conditions, *, area=None, statistic='mean', den
     nside : int
         Resolution. Pixels must not be smaller than the rows are apart.
     conditions : sequence of str
-        Columns; words keep the most frequent one.
+        Columns; words keep the most frequent one. A PSF width or a depth of 0 says that
+        there is no exposure, and counts as missing.
     area : str, optional
         Column of the area of a row in square degrees, for bricks.
     statistic : {'mean', 'median'}, optional
         Weighted by area.
     density : float, optional
         Random points per square degree, where there is no column of areas: a point
-        stands for 1/density.
+        stands for 1/density. Without either a pixel has its whole area.
 
     Returns
     -------
@@ -151,7 +155,7 @@ def map_conditions(table, nside, conditions, *, area=None, statistic='mean', den
     columns = {'healpix': found, 'ra': lon * u.deg, 'dec': lat * u.deg,
                'area': np.bincount(place, weight) * u.deg**2, 'n': np.bincount(place)}
     for name in conditions:
-        columns[name] = _gather(table[name], place, weight, len(found), statistic)
+        columns[name] = _gather(_observed(table[name], name), place, weight, len(found), statistic)
     meta = {'schema': _SCHEMA, 'schema_version': 1, 'nside': int(nside), 'ordering': 'NESTED',
             'statistic': statistic, 'area': area or (f'{density:g} points per deg2' if density
                                                      else 'whole pixels'),
@@ -248,6 +252,16 @@ def _refuse_holes(weight, nside):
         raise TableError(f'rows of {np.median(weight):.3g} deg2 are larger than pixels of nside '
                          f'{nside} ({size:.3g} deg2) and would leave holes; take nside {most} or '
                          'less')
+
+
+def _observed(values, name):
+    """Blank the zeros by which catalogues say that there is no exposure."""
+    if name.split('_')[0] not in _POSITIVE:
+        return values
+    plain = np.asarray(getattr(values, 'value', values), dtype=float)
+    found = np.where(plain > 0, plain, np.nan)
+    unit = getattr(values, 'unit', None)
+    return u.Quantity(found, unit) if unit is not None and str(unit) else found
 
 
 def _gather(values, place, weight, n, statistic):

@@ -53,6 +53,8 @@ def map_command(table, output, columns, overwrite, **values):
     write_condition_maps(maps, output, overwrite=overwrite)
     click.echo(f'{len(maps.table):,} pixels of nside {maps.nside}, {maps.area.value:,.1f} deg2, '
                f'from {len(found):,} rows: {", ".join(maps.names)}')
+    if not (values['area'] or values['density']):
+        click.echo('no areas were given (--area, --density): a pixel counts with its whole area')
     click.echo(output)
 
 

@@ -56,6 +56,15 @@ def test_median_is_the_value_at_half_the_weight():
     assert_array_equal(found.table['x'], [4.0])
 
 
+def test_zeros_of_places_without_exposures_are_missing():
+    table = QTable({'ra': [10.0, 10.0, 80.0], 'dec': [0.0, 0, 0], 'psfsize_r': [0.0, 1.2, 0],
+                    'ebv': [0.0, 0.2, 0]})
+    found = map_conditions(table, 16, ['psfsize_r', 'ebv']).table
+    assert_array_equal(found['psfsize_r'][np.argsort(found['ra'])], [1.2, np.nan])
+    assert_array_equal(found['ebv'][np.argsort(found['ra'])], [0.1, 0])
+    assert_allclose(found['area'].value, healpy.nside2pixarea(16, degrees=True))
+
+
 def test_positions_find_their_pixel_and_nothing_beyond(maps):
     ra, dec = healpy.pix2ang(32, maps.table['healpix'], nest=True, lonlat=True)
     found = maps.at(SkyCoord(ra * u.deg, dec * u.deg))
