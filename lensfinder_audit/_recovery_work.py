@@ -78,14 +78,16 @@ class Work:
         if self.is_done(part):
             self._tell(len(part.rows))
             return [None]
-        tables, images = zip(*[self.batch(part.rows[rows]) for rows in self._batches(part.rows)],
-                             strict=True)
-        table = self.joined(vstack(list(tables), metadata_conflicts='silent'))
+        tables, kept = [], []
+        for rows in self._batches(part.rows):
+            table, images = self.batch(part.rows[rows])
+            tables.append(table)
+            kept += [images] if self.keep_images else []
+        table = self.joined(vstack(tables, metadata_conflicts='silent'))
         if self.parts.folder is None:
             return [table]
         if self.keep_images:
-            self.parts.save(part.number, partial(np.save, arr=np.concatenate(images)),
-                            suffix=_IMAGES)
+            self.parts.save(part.number, partial(np.save, arr=np.concatenate(kept)), suffix=_IMAGES)
         self.parts.save(part.number, partial(write_whole, table))
         return [None]
 
