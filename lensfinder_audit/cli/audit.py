@@ -58,6 +58,8 @@ _LISTS = ('thresholds', 'fprs', 'top_percents', 'budgets', 'by')
               help='Least and greatest fraction of a tier that are lenses.')
 @click.option('--limit', 'limits', multiple=True, metavar='NAME=VALUE',
               help='Where a check begins to speak; "check list" names them.')
+@click.option('--frozen', type=click.Path(dir_okay=False), metavar='FILE',
+              help='Frozen evaluation set; refuse a sample that is no longer it.')
 @click.option('--title', help='Title of the report.')
 @click.option('--no-figures', is_flag=True, help='Draw no figures.')
 @click.option('--fail-on', type=click.Choice(['severe', 'warning', 'note', 'never']),
@@ -81,6 +83,9 @@ def audit_command(ctx, scores, output, example, config, **values):
     inputs, options = _collect(scores, example, config, values)
     result = audit(inputs.pop('scores'), **inputs, **options,
                    progress=_step if sys.stderr.isatty() else None)
+    if values['frozen']:
+        from lensfinder_audit.frozen import check_frozen, read_frozen
+        check_frozen(result.sample, read_frozen(values['frozen']), what='the sample')
     result.summary['command'] = shlex.join(['lensfinder-audit', *sys.argv[1:]])
     result.write(output, overwrite=values['overwrite'], figures=not values['no_figures'])
     from lensfinder_audit.cli.summary import print_summary

@@ -6,7 +6,7 @@ from astropy.table import QTable
 from numpy.testing import assert_array_equal
 
 from lensfinder_audit.cleaning import clean_negatives
-from lensfinder_audit.cli.tests.running import refusal, run
+from lensfinder_audit.cli.tests.running import QUICK, audit, refusal, run
 from lensfinder_audit.cutouts import CutoutStore, CutoutWriter
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.files import read_table, write_whole
@@ -14,6 +14,7 @@ from lensfinder_audit.frozen import (check_frozen, freeze, frozen_problems, over
                                      read_frozen, write_frozen)
 from lensfinder_audit.manifest import read_manifest
 from lensfinder_audit.manifest_build import build_manifest
+from lensfinder_audit.tests.made_up import make_table
 
 
 def lenses(n=30):
@@ -191,3 +192,16 @@ def test_commands(tmp_path):
     assert 'failed  split, stale pixel' in done.stdout
     assert 'failed  frozen set: ' in done.stdout and 'another weight' in done.stdout
     assert 'is no frozen' in refusal(tmp_path, *check[:-1], tmp_path / 'gone.ecsv')
+
+
+def test_audit_refuses_a_frozen_set_that_changed(tmp_path):
+    table = make_table(600)
+    table['split'] = np.where(np.arange(600) < 500, 'test', 'train')
+    rows = table[:500]
+    write_frozen(freeze(table), tmp_path / 'f.ecsv')
+    audit(tmp_path, rows, '--frozen', tmp_path / 'f.ecsv')
+    rows['label'][7] = 1 - rows['label'][7]
+    write_whole(rows, tmp_path / 'changed.ecsv')
+    words = refusal(tmp_path, 'audit', tmp_path / 'changed.ecsv', '-o', tmp_path / 'bad', *QUICK,
+                    '--frozen', tmp_path / 'f.ecsv')
+    assert "1 objects have another label, the first is 'obj-7'" in words
