@@ -322,6 +322,11 @@ SCHEMAS = {schema.name: schema for schema in (
         'n_lenses': Column('int', 'lenses among them'),
         'estimate': Column('float', 'fraction of all lenses', span=(0, 1)),
         'lo': _INTERVAL['lo'], 'hi': _INTERVAL['hi']}),
+    Schema('band_order', 1, 'an order of the planes of stamps', {
+        'order': Column('str', 'bands of the planes, one after another'),
+        'n': Column('int', 'objects with positive fluxes'),
+        'deviation': Column('float', 'median deviation from catalogued magnitudes'),
+        'stated': Column('bool', 'whether it is the order that they are said to have')}),
     Schema('plan', 1, 'a question of how many objects a study needs', {
         'quantity': Column('str', 'completeness or false-positive rate'),
         'expected': Column('float', 'expected value', span=(0, 1)),

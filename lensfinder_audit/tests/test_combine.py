@@ -13,6 +13,7 @@ from lensfinder_audit.combine import (combine_table, fit_combiner, join_members,
 from lensfinder_audit.combiners.storage import METHODS, load_combiner
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.files import read_table, write_whole
+from lensfinder_audit.measure.ranking import delong_test
 
 
 def table(n=400, seed=0):
@@ -203,3 +204,18 @@ def test_refusals_leave_nothing_behind(folder):
         folder, 'combine', scores, '--method', 'mean', '-o', folder / 'a.parquet')
     assert 'is damaged or no combiner' in refusal(
         folder, 'combine', scores, '--combiner', folder / 'a.parquet', *out)
+
+
+# Real scores
+
+def test_stacking_on_published_scores_is_no_better_than_the_average(real_data):
+    """The published average is found again, and stacking differs by less than its error."""
+    published = read_table(real_data / 'scores' / 'base_model_scores_train_val.parquet')
+    sample = member_table(published, finders={'resnet': 'p_resnet', 'effnet': 'p_effnet'})
+    train = np.asarray(sample['split']).astype(str) == 'train'
+    mean = combine_table(sample, fit_combiner(sample, 'mean'), name='mean')['mean']
+    assert_allclose(mean, published['p_avg'], atol=1e-6)
+    made = fit_combiner(sample, 'meta_learner', rows=train, hidden=20, max_steps=150)
+    stacked = combine_table(sample, made, name='stacked')['stacked']
+    found = delong_test(stacked[~train], mean[~train], np.asarray(sample['label'])[~train] == 1)
+    assert abs(found.difference) <= 3 * found.se + 1e-4

@@ -65,7 +65,7 @@ def test_tables_that_are_no_finder_are_explained(tmp_path, path):
     twice = published()
     twice['name'][4], twice['p_other'] = 'lens 7', 0.5
     write_whole(twice, tmp_path / 'twice.csv')
-    with pytest.raises(TableError, match=r"2 columns that look like a score, \['probability', 'p_o"):
+    with pytest.raises(TableError, match=r"2 columns that look like a score, \['probability'"):
         ScoreTable(tmp_path / 'twice.csv')
     with pytest.raises(TableError, match="1 ids repeat, the first is 'lens 7'"):
         ScoreTable(tmp_path / 'twice.csv', score='probability')
