@@ -159,8 +159,8 @@ def prepare(scores, negatives, conditions, options, *, measure):
     options : dict
         Arguments of `~lensfinder_audit.config.AuditOptions`; without axes, the
         conditions that the survey knows are taken.
-    measure : bool
-        Whether to take the measurements of an audit, or thresholds alone.
+    measure : sequence of str
+        Measurements to take beside the thresholds.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def prepare(scores, negatives, conditions, options, *, measure):
     known = load_plugin('surveys', options.survey).conditions
     options.by = options.by or [name for name in known if name in sample.colnames]
     summary = _summary(sample, kinds, notes, tables, inputs, options)
-    measured = measure_all(sample, kinds, options) if measure else {}
+    measured = measure_all(sample, kinds, options, only=measure)
     if 'conditions' in notes:
         measured['conditions'] = notes['conditions']
     return sample, summary, notes, options, measured

@@ -130,7 +130,7 @@ def _table_name(names):
     return re.sub(r'[^\w.+-]+', '_', '_and_'.join(names)).strip('.') or 'axis'
 
 
-def measure_all(sample, kinds, options, *, progress=None):
+def measure_all(sample, kinds, options, *, progress=None, only=None):
     """
     Take every measurement that a sample allows.
 
@@ -144,6 +144,8 @@ def measure_all(sample, kinds, options, *, progress=None):
         The options.
     progress : callable, optional
         Called with the name of each measurement before it is taken.
+    only : sequence of str, optional
+        Measurements to take, such as ``'calibration'``; all without it.
 
     Returns
     -------
@@ -156,7 +158,7 @@ def measure_all(sample, kinds, options, *, progress=None):
     steps |= dict.fromkeys(('purity', 'ranking', 'calibration'),
                            study.has_lenses and study.has_negatives)
     for name, possible in steps.items():
-        if possible:
+        if possible and (only is None or name in only):
             if progress:
                 progress(f'{name.replace("_", " ")} ...')
             tables |= getattr(study, name)()

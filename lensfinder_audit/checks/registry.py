@@ -23,15 +23,16 @@ class Check:
         What it asks.
     function : str
         ``module:function`` that takes a case and yields findings.
-    measured : bool, optional
-        Whether it reads the tables of an audit, and not the sample alone.
+    measured : tuple of str, optional
+        Measurements that it reads; without it the sample alone. Thresholds are
+        always set.
     """
 
     name: str
     about: str
     question: str
     function: str
-    measured: bool = False
+    measured: tuple = ()
 
     def __call__(self, case):
         """Return the findings of a case."""
@@ -57,11 +58,12 @@ CHECKS = _checks(
     ('tier-evidence', 'sample', 'Does every tier A lens come with a reason?',
      'checks.sample:tier_evidence'),
     ('label-noise', 'sample', 'What is left of completeness if some candidates are not lenses?',
-     'checks.sample:label_noise', True),
+     'checks.sample:label_noise',
+     ('completeness',)),
     ('duplicates', 'sample', 'Do objects stand in the sample twice, or in both classes?',
      'checks.basic:duplicates'),
     ('hidden-lenses', 'sample', 'How many negatives score as lenses do, and what is the '
-     'false-positive rate without them?', 'checks.sample:hidden', True),
+     'false-positive rate without them?', 'checks.sample:hidden'),
     ('condition-shortcuts', 'sample', 'Do observing conditions alone tell lenses from negatives?',
      'checks.shortcuts:condition_shortcuts'),
     ('class-balance', 'sample', 'Does every stratum hold both classes?',
@@ -70,25 +72,30 @@ CHECKS = _checks(
      'checks.basic:classes'),
     ('population', 'sample', 'Can the sample pass for a survey?', 'checks.basic:population'),
     ('conditions', 'sample', 'For how many objects are the conditions known?',
-     'checks.basic:conditions', True),
+     'checks.basic:conditions'),
     ('chosen-conditions', 'sample', 'Are lenses with a known condition like those without?',
-     'checks.basic:chosen_conditions', True),
+     'checks.basic:chosen_conditions',
+     ('completeness',)),
     ('support', 'sample', 'Do cells hold enough, and none that the selection excludes?',
-     'checks.basic:support', True),
+     'checks.basic:support',
+     ('completeness', 'false_positives', 'purity')),
     ('groups', 'sample', 'Are groups, strata and weights given?', 'checks.basic:groups'),
     ('saturation', 'finder', 'Do many lenses share one score?', 'checks.basic:saturation'),
-    ('calibration', 'finder', 'Do scores mean what they say?', 'checks.basic:calibration', True),
+    ('calibration', 'finder', 'Do scores mean what they say?', 'checks.basic:calibration',
+     ('calibration',)),
     ('calibration-by-stratum', 'finder', 'Does a score mean the same under all conditions?',
      'checks.finder:calibration_by_stratum'),
-    ('trends', 'finder', 'On which conditions do the rates depend?', 'checks.finder:trends', True),
+    ('trends', 'finder', 'On which conditions do the rates depend?', 'checks.finder:trends'),
     ('thresholds', 'statistics', 'How well does the sample fix each threshold?',
-     'checks.basic:thresholds', True),
+     'checks.basic:thresholds'),
     ('tails', 'statistics', 'Does a fitted tail give the same thresholds?',
-     'checks.statistics:tails', True),
+     'checks.statistics:tails'),
     ('intervals', 'statistics', 'Can every interval be computed again from its table?',
-     'checks.statistics:intervals', True),
+     'checks.statistics:intervals',
+     ('completeness', 'false_positives')),
     ('effective-n', 'statistics', 'How much do weights and groups leave of the sample?',
-     'checks.statistics:effective_n', True),
+     'checks.statistics:effective_n',
+     ('completeness', 'false_positives')),
 )
 
 
