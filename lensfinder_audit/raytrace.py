@@ -66,13 +66,15 @@ def lensed_image(lens, source, *, shape, pixel_scale, tolerance=1e-5, subpixels=
     -----
     A cell is sampled by Gauss's rule with 1, 2 x 2, 3 x 3 or 4 x 4 points, the
     first whose error is below the tolerance; where none is, the cell is cut in
-    four. With g, half the side of the cell in the source plane (from the
-    derivatives of the deflection, at their largest, and in units of re), R the
-    least elliptical radius it can reach, :math:`I(R)` the brightness there and
-    :math:`\\sigma` its logarithmic slope, the error of p x p points is taken as
-    :math:`I c_p [(g^2\\sigma^2 + b g^2)^p + k_p\\,g\\sigma (g/R)^{2p-1}]`,
-    :math:`1/c_p` = 6, 270, 31500 and 6.9e6, the constants of Gauss's rule, and
-    :math:`k_p = (2p-1)!` for the kink at the center of the source.
+    four. Let g be half the side of the cell in the source plane (from the
+    derivatives of the deflection, at their largest, and in units of re),
+    :math:`I` the brightness at the least elliptical radius it can reach,
+    :math:`\\sigma` its logarithmic slope there, R the radius of the center of the
+    cell less g / 2, and :math:`\\beta = 1.5\\,b\\,(1/n - 1)`, at least 0, for the
+    rounded center of flat profiles. The error of p x p points is then taken as
+    :math:`I c_p [(g^2\\sigma^2 + p \\beta g^2)^p + k_p\\,g\\sigma (g/R)^{2p-1}]`;
+    :math:`1/c_p` = 6, 270, 31500 and 6.9e6 are the constants of Gauss's rule, and
+    :math:`k_p = (2p-1)!` stands for the kink at the center of the source.
 
     Light outside an ellipse with all but 1e-5 of the flux is left out.
 

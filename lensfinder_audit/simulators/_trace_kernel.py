@@ -189,11 +189,12 @@ def _choose(radius, size, source, tolerance, order, light):
     kink, bulge = min(abs(power - _F(2)), _F(1)), _F(1.5) * b * max(power - _F(1), _F(0))
     for i in range(radius.size):
         g, r = size[i], abs(radius[i])
-        near = max(r - _ROOT_2 * g, min(_F(0.5) * g, _F(0.1)))
+        least = min(_F(0.5) * g, _F(0.1))
+        near = max(r - _ROOT_2 * g, least)
         depth = b * exp32(power * log32(near))
         slope = depth * power / near
         limit = tolerance * exp32(min(depth, _F(87)))
-        z, w = g * slope, g / near
+        z, w = g * slope, g / max(r - _F(0.5) * g, least)
         s, t, c, w2 = z * z, bulge * g * g, kink * z * w, w * w
         e1, e2, e3, e4 = s + t, s + _F(2) * t, s + _F(3) * t, s + _F(4) * t
         p = 5 if e4 * e4 * e4 * e4 + _F(5040) * c * w2 * w2 * w2 > limit * _F(6.9e6) else 4

@@ -103,11 +103,12 @@ def _probe(x, y, half, lens, source):
 def _choose(radius, size, source, tolerance):
     """Choose the rule of least order whose error is tolerable, 5 where none is."""
     b, power = source[6], source[7]
-    near = np.maximum(np.abs(radius) - np.sqrt(2) * size, np.minimum(0.5 * size, 0.1))
+    radii, least = np.abs(radius), np.minimum(0.5 * size, 0.1)
+    near = np.maximum(radii - np.sqrt(2) * size, least)
     depth = b * near ** power
     slope = depth * power / near
     limit = tolerance * np.exp(np.minimum(depth, 87))
-    z, w = size * slope, size / near
+    z, w = size * slope, size / np.maximum(radii - 0.5 * size, least)
     s, t = z ** 2, 1.5 * b * max(power - 1, 0) * size ** 2
     c = min(abs(power - 2), 1) * z * w
     order = np.full(len(radius), 5)
