@@ -73,7 +73,7 @@ BENCHMARKS = (
               r'^(query\S* .*?) {2,}(\S+) +\S+ +(\S+)', '{0}: {1} s, {2} times faster'),
     Benchmark('injection_run', 'the forward pass of a ResNet-18 alone',
               'at most 1.25 times its CPU time, less than 3 GB',
-              r'^(?:whole run.*?, (\S+ times the network)|(growth \S+ kB per injection))',
+              r'^(?:whole run of.*?: (\S+ times the network)|(growth \S+ kB per injection))',
               '{0}{1}'),
     Benchmark('install', '``python -c pass`` for the start of the command',
               'installed in 120 s, no optional package; ``--help`` imports no heavy package',
