@@ -82,7 +82,7 @@ class SieStamp(InjectionSimulator):
     """
 
     reference = 'arXiv:astro-ph/0102341'
-    flux_tolerance = 5e-3
+    flux_tolerance = 2e-3
 
     def __init__(self, *, library=None, faintest=23.5, candidates=5, redshift=(0.5, 2.5),
                  source_re=None, theta_e=(0.5, 3.0) * u.arcsec, lens_q=(0.5, 1.0), shear=0.05,
