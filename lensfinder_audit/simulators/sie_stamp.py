@@ -33,7 +33,8 @@ class SieStamp(InjectionSimulator):
     The image of a real galaxy behind an isothermal ellipsoid with external shear.
 
     See :doc:`/injection/real_galaxies` for an example, and for what is done to an
-    image before it is lensed. Of the same seed, lens, place, position angle, magnitude and colors are those
+    image before it is lensed.
+    Of the same seed, lens, place, position angle, magnitude and colors are those
     that `~lensfinder_audit.simulators.sie_sersic.SieSersic` draws by default.
 
     Parameters
