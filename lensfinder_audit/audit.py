@@ -88,7 +88,7 @@ class AuditResult:
         write_audit(self, folder, overwrite=overwrite, figures=figures)
 
 
-def audit(scores, *, negatives=None, conditions=(), progress=None, **options):
+def audit(scores, *, negatives=None, conditions=(), store=None, progress=None, **options):
     """
     Audit one or more finders from a table of their scores.
 
@@ -101,6 +101,8 @@ def audit(scores, *, negatives=None, conditions=(), progress=None, **options):
         column every row of ``scores`` is then a lens.
     conditions : sequence of `~astropy.table.Table`, str or `~pathlib.Path`, optional
         Catalogues from which observing conditions are joined by position.
+    store : `~lensfinder_audit.cutouts.CutoutStore`, str or `~pathlib.Path`, optional
+        Stamps of the objects, for the checks that look at them.
     progress : callable, optional
         Called with a few words before each step.
     **options
@@ -138,7 +140,7 @@ def audit(scores, *, negatives=None, conditions=(), progress=None, **options):
     if 'conditions' in notes:
         measured['conditions'] = notes['conditions']
     findings = collect_findings(sample, measured, summary, options,
-                                trained=notes.get('trained'))
+                                trained=notes.get('trained'), store=open_store(store))
     _judge(measured, findings, summary, options)
     files = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
              for role, found in inputs.items() if found}
@@ -146,6 +148,26 @@ def audit(scores, *, negatives=None, conditions=(), progress=None, **options):
         table.meta |= {'inputs': files, 'survey': options.survey,
                        'package_version': lensfinder_audit.__version__}
     return AuditResult(measured, findings, sample, summary, options, inputs)
+
+
+def open_store(store):
+    """
+    Open a cutout store, where one is named.
+
+    Parameters
+    ----------
+    store : `~lensfinder_audit.cutouts.CutoutStore`, str, `~pathlib.Path` or None
+        The store or its folder.
+
+    Returns
+    -------
+    store : `~lensfinder_audit.cutouts.CutoutStore` or None
+        Open.
+    """
+    if isinstance(store, str | Path):
+        from lensfinder_audit.cutouts import CutoutStore
+        return CutoutStore(store)
+    return store
 
 
 def prepare(scores, negatives, conditions, options, *, measure):

@@ -14,7 +14,8 @@ from scipy.special import logit
 from lensfinder_audit.exceptions import ConfigError, did_you_mean
 from lensfinder_audit.tables import SCHEMAS, schema_meta
 
-__all__ = ['Case', 'Finding', 'Limits', 'SEVERITIES', 'collect_findings', 'severity_at_least']
+__all__ = ['Case', 'Finding', 'Limits', 'SEVERITIES', 'as_table', 'collect_findings',
+           'severity_at_least']
 
 #: From the gravest down.
 SEVERITIES = ('severe', 'warning', 'note')
@@ -67,6 +68,10 @@ class Limits:
     shortcut_auc, shortcut_severe : float, optional
         Lower bound of the AUC of what should not tell lenses apart, from which it is
         a warning, and severe.
+    galaxy_auc : float, optional
+        The same of core and profile, which differ in fair samples too.
+    crossing : float, optional
+        Fraction of stamps that may cross the threshold when they are turned or moved.
     realism_auc : float, optional
         Lower bound of the AUC between lenses and injections that is a warning.
     shared_cutouts : float, optional
@@ -87,6 +92,8 @@ class Limits:
     level: float = 0.01
     shortcut_auc: float = 0.55
     shortcut_severe: float = 0.7
+    galaxy_auc: float = 0.8
+    crossing: float = 0.05
     realism_auc: float = 0.6
     shared_cutouts: float = 0.05
     effective_share: float = 0.25
@@ -126,7 +133,8 @@ def severity_at_least(severity, least):
     return SEVERITIES.index(severity) <= SEVERITIES.index(least)
 
 
-def collect_findings(sample, tables, summary, options, *, limits=None, trained=None, names=None):
+def collect_findings(sample, tables, summary, options, *, limits=None, trained=None, names=None,
+                     store=None):
     """
     Run every check.
 
@@ -146,6 +154,8 @@ def collect_findings(sample, tables, summary, options, *, limits=None, trained=N
         Objects that were left out because the finder was trained on them.
     names : iterable of str, optional
         Checks to run; all without it.
+    store : `~lensfinder_audit.cutouts.CutoutStore`, optional
+        Stamps of the objects, for the checks that look at them.
 
     Returns
     -------
@@ -155,8 +165,27 @@ def collect_findings(sample, tables, summary, options, *, limits=None, trained=N
     from lensfinder_audit.checks import run_checks
 
     limits = Limits.of(options.limits) if limits is None else limits
-    found = run_checks(Case(sample, tables, summary, options, limits, trained), names)
-    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    found = run_checks(Case(sample, tables, summary, options, limits, trained, store), names)
+    return as_table(found, limits)
+
+
+def as_table(found, limits):
+    """
+    Put findings into a table, the gravest first.
+
+    Parameters
+    ----------
+    found : list of `Finding`
+        In any order.
+    limits : `Limits`
+        Where the checks began to speak.
+
+    Returns
+    -------
+    findings : `~astropy.table.QTable`
+        Schema ``findings``.
+    """
+    found = sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
     names = list(SCHEMAS['findings'].columns)
     rows = [asdict(finding) for finding in found]
     table = QTable({name: np.array([row[name] for row in rows], dtype=str) for name in names})
@@ -183,6 +212,8 @@ class Case:
         Where checks begin to speak.
     left_out : `~astropy.table.QTable`, optional
         Objects that were trained on and left out.
+    store : `~lensfinder_audit.cutouts.CutoutStore`, optional
+        Stamps of the objects.
     """
 
     sample: QTable
@@ -191,6 +222,7 @@ class Case:
     options: object
     limits: Limits
     left_out: object = None
+    store: object = None
 
     @property
     def lenses(self):

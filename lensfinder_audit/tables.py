@@ -327,6 +327,14 @@ SCHEMAS = {schema.name: schema for schema in (
         'n': Column('int', 'objects with positive fluxes'),
         'deviation': Column('float', 'median deviation from catalogued magnitudes'),
         'stated': Column('bool', 'whether it is the order that they are said to have')}),
+    Schema('response', 1, 'a change of the stamps', {
+        'change': Column('str', 'what is done'),
+        'should_stay': Column('bool', 'whether scores should stay as they are'),
+        'n': Column('int', 'stamps'), 'median': Column('float', 'median change of the score'),
+        'percentile_95': Column('float', '95th percentile of it'),
+        'largest': Column('float', 'largest change'),
+        'crossing': Column('float', 'fraction that crosses the threshold', span=(0, 1)),
+        'rank_correlation': Column('float', 'Spearman, with the scores as they were')}),
     Schema('plan', 1, 'a question of how many objects a study needs', {
         'quantity': Column('str', 'completeness or false-positive rate'),
         'expected': Column('float', 'expected value', span=(0, 1)),

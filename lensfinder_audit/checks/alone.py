@@ -1,13 +1,13 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """One check without the rest of the audit."""
-from lensfinder_audit.audit import prepare
+from lensfinder_audit.audit import open_store, prepare
 from lensfinder_audit.checks.registry import find_check
 from lensfinder_audit.findings import collect_findings
 
 __all__ = ['run_alone']
 
 
-def run_alone(name, scores, *, negatives=None, conditions=(), **options):
+def run_alone(name, scores, *, negatives=None, conditions=(), store=None, **options):
     """
     Run one check on a table of scores.
 
@@ -15,7 +15,7 @@ def run_alone(name, scores, *, negatives=None, conditions=(), **options):
     ----------
     name : str
         Name of the check.
-    scores, negatives, conditions
+    scores, negatives, conditions, store
         As for `~lensfinder_audit.audit.audit`.
     **options
         Arguments of `~lensfinder_audit.config.AuditOptions`.
@@ -41,5 +41,5 @@ def run_alone(name, scores, *, negatives=None, conditions=(), **options):
         scores, negatives, conditions, options, measure=check.measured)
     before = set(measured)
     findings = collect_findings(sample, measured, summary, options, trained=notes.get('trained'),
-                                names=[name])
+                                names=[name], store=open_store(store))
     return findings, {key: table for key, table in measured.items() if key not in before}

@@ -43,7 +43,7 @@ def calibration_by_stratum(case):
 
 
 def _bins(case):
-    """Yield axis, name and rows of every bin."""
+    """Return axis, name and rows of every bin; an axis that one class lacks has none."""
     names = [name for item in case.options.by for name in item.split(',')]
     names = [name.strip() for name in names if not describes_lenses(name.strip())]
     found = []
@@ -51,6 +51,8 @@ def _bins(case):
         if name not in case.sample.colnames:
             continue
         values = np.asarray(getattr(case.sample[name], 'value', case.sample[name]))
+        if not _both(case, values):
+            continue
         if values.dtype.kind in 'USO':
             words, counts = np.unique(values.astype(str), return_counts=True)
             found += [(name, str(word), values == word) for word in words[np.argsort(-counts)][:12]
@@ -65,6 +67,14 @@ def _bins(case):
             inside = (values >= low) & ((values <= high) if last else (values < high))
             found.append((name, f'{low:.4g} to {high:.4g}', inside))
     return found
+
+
+def _both(case, values):
+    """Whether lenses and negatives have values of an axis."""
+    known = values.astype(str) != '' if values.dtype.kind in 'USO' else (
+        np.isfinite(values.astype(float)))
+    label = np.asarray(case.sample['label'])
+    return min((known & label).sum(), (known & ~label).sum()) >= 20
 
 
 def _expected(case, finder, label, bins):

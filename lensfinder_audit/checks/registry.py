@@ -66,6 +66,8 @@ CHECKS = _checks(
      'false-positive rate without them?', 'checks.sample:hidden'),
     ('condition-shortcuts', 'sample', 'Do observing conditions alone tell lenses from negatives?',
      'checks.shortcuts:condition_shortcuts'),
+    ('image-shortcuts', 'sample', 'Do sky, missing pixels, core or profile tell lenses from '
+     'negatives?', 'checks.images:image_shortcuts'),
     ('class-balance', 'sample', 'Does every stratum hold both classes?',
      'checks.sample:class_balance'),
     ('classes', 'sample', 'Does the sample hold both classes, and where do they come from?',

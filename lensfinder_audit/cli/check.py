@@ -4,13 +4,12 @@ import textwrap
 
 import click
 
+from lensfinder_audit.cli.check_files import FILE_CHECKS, run_on_files, show
 from lensfinder_audit.cli.options import (column_options, given_options, read_bins, read_finders,
                                           read_numbers, read_pairs, sample_options)
 from lensfinder_audit.exceptions import ConfigError
 
 __all__ = ['check_command']
-
-_COLORS = {'severe': 'red', 'warning': 'yellow', 'note': None}
 
 
 @click.command('check', short_help='Run one check alone; "check list" names them.')
@@ -32,6 +31,8 @@ _COLORS = {'severe': 'red', 'warning': 'yellow', 'note': None}
               help='Where a check begins to speak; "check list" names them.')
 @click.option('--confidence', type=float, default=0.95, show_default=True,
               help='Of intervals.')
+@click.option('--store', type=click.Path(file_okay=False), metavar='DIR',
+              help='Cutout store, for the checks that look at stamps.')
 @click.option('--n-negatives', type=int, help='For "fpr": negatives behind the threshold.')
 @click.option('-o', '--output', type=click.Path(file_okay=False), metavar='DIR',
               help='Folder for the tables of the check; made anew.')
@@ -39,7 +40,10 @@ _COLORS = {'severe': 'red', 'warning': 'yellow', 'note': None}
 @click.pass_context
 def check_command(ctx, name, arguments, output, overwrite, **values):
     """
-    Run the check NAME on a table of scores, the only one of ARGUMENTS.
+    Run the check NAME on a table of scores, the only one of ARGUMENTS, or on files:
+    "hosts INJECTIONS --threshold T", "match INJECTIONS LENSES", "realism LENSES
+    INJECTIONS [NEGATIVES]" (tables with columns embedding_* or feature_*), "bands
+    MANIFEST" and "response MODEL MANIFEST" (with --store).
 
     "check list" names all checks and limits. "check interval K N LOW HIGH" says by
     which method a published interval was made. "check fpr RATE --n-negatives N" says
@@ -52,6 +56,8 @@ def check_command(ctx, name, arguments, output, overwrite, **values):
         _interval(arguments, values['confidence'])
     elif name == 'fpr':
         _rate(arguments, values['n_negatives'], values['confidence'])
+    elif name in FILE_CHECKS:
+        ctx.exit(int(run_on_files(name, arguments, output, overwrite, values)))
     else:
         ctx.exit(int(_run(name, arguments, output, overwrite, values)))
 
@@ -68,6 +74,9 @@ def _list():
             if check.about == about:
                 click.echo(textwrap.fill(check.question, 100, initial_indent=f'  {check.name:<24}',
                                          subsequent_indent=' ' * 26))
+    click.secho('Injections and stamps', bold=True)
+    for name, (question, _, _) in FILE_CHECKS.items():
+        click.echo(f'  {name:<24}{question}')
     click.secho('Limits', bold=True)
     for item in fields(Limits):
         click.echo(f'  {item.name:<24}{item.default:g}')
@@ -117,7 +126,7 @@ def _run(name, arguments, output, overwrite, values):
     """Run one check, print what it found, and tell whether it found anything grave."""
     from lensfinder_audit.checks import find_check
     from lensfinder_audit.checks.alone import run_alone
-    from lensfinder_audit.files import refuse_folder, whole_folder, write_whole
+    from lensfinder_audit.files import refuse_folder
 
     check = find_check(name)
     if len(arguments) != 1:
@@ -125,22 +134,9 @@ def _run(name, arguments, output, overwrite, values):
     if output:
         refuse_folder(output, overwrite=overwrite, marker='findings.ecsv')
     findings, tables = run_alone(name, arguments[0], negatives=values['negatives'],
-                                 conditions=list(values['conditions']), **_options(values))
-    click.echo(check.question)
-    for table_name, table in tables.items():
-        click.echo(f'\n{table_name}')
-        click.echo('\n'.join(table.pformat(max_lines=24, max_width=100)))
-    for row in findings:
-        click.secho(f'\n{row["severity"]}: {row["check"]}', fg=_COLORS[row['severity']])
-        click.echo(textwrap.fill(f'{row["finding"]}. {row["advice"]}', 100))
-    if not len(findings):
-        click.echo('\nnothing found')
-    if output:
-        with whole_folder(output, overwrite=overwrite, marker='findings.ecsv') as folder:
-            for table_name, table in {**tables, 'findings': findings}.items():
-                write_whole(table, folder / f'{table_name}.ecsv')
-        click.echo(output)
-    return any(row['severity'] != 'note' for row in findings)
+                                 conditions=list(values['conditions']), store=values['store'],
+                                 **_options(values))
+    return show(check.question, findings, tables, output, overwrite)
 
 
 def _options(values):

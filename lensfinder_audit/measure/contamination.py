@@ -177,7 +177,7 @@ def corrected_rate(fpr, tpr, fraction):
     Returns
     -------
     rate : `~numpy.ndarray`
-        (fpr - fraction tpr) / (1 - fraction), not below 0.
+        (fpr - fraction tpr) / (1 - fraction), not below 0; NaN where all are lenses.
 
     Examples
     --------
@@ -186,4 +186,5 @@ def corrected_rate(fpr, tpr, fraction):
     array([0.003 , 0.0021, 0.0012])
     """
     fpr, tpr, fraction = (np.asarray(item, dtype=float) for item in (fpr, tpr, fraction))
-    return np.maximum((fpr - fraction * tpr) / (1 - fraction), 0)
+    left = np.where(fraction < 1, 1 - fraction, np.nan)
+    return np.maximum((fpr - fraction * tpr) / left, 0)

@@ -95,6 +95,14 @@ def test_a_score_that_means_something_else_in_bad_seeing(clean):
     assert set(tables['calibration_by_stratum']['axis']) == {'psfsize_r'}
 
 
+def test_an_axis_that_negatives_lack_is_not_compared(clean):
+    table = clean.copy()
+    table['type'] = np.where(table['label'] == 1, table['type'], '')
+    findings, tables = run('calibration-by-stratum', table, by=['type', 'psfsize_r'])
+    assert not len(findings)
+    assert set(tables['calibration_by_stratum']['axis']) == {'psfsize_r'}
+
+
 def test_a_real_trend_is_told_from_none(clean):
     table = clean.copy()
     odds = np.log(table['p_resnet'] / (1 - table['p_resnet']))

@@ -40,3 +40,28 @@ def test_what_cannot_be_checked_is_refused(tmp_path):
     assert '3 numbers were given' in refusal(tmp_path, 'check', 'interval', 1, 2, 0.1)
     assert "'low' is no number" in refusal(tmp_path, 'check', 'tails', 'x.csv', '--limit',
                                            'level=low')
+
+
+def test_injections_are_checked_from_their_tables(tmp_path):
+    from astropy.table import QTable
+
+    rng = np.random.default_rng(0)
+    pool = np.repeat(np.arange(5), 200)
+    host = np.where(pool == 0, 0, 1000 * pool + rng.integers(0, 60, 1000))
+    table = QTable({'host': host, 'cell': pool, 'score': rng.random(1000),
+                    'annulus_snr': rng.normal(30, 5, 1000)})
+    for i in range(4):
+        table[f'feature_{i}'] = rng.normal(size=1000)
+    write_whole(table, tmp_path / 'made.ecsv')
+    real = QTable({'annulus_snr': rng.normal(20, 5, 300),
+                   **{f'feature_{i}': rng.normal(i == 0, 1, 300) for i in range(4)}})
+    write_whole(real, tmp_path / 'real.ecsv')
+    done = run('check', 'hosts', tmp_path / 'made.ecsv', '--threshold', 0.9)
+    assert done.exit_code == 1 and '1 of 5 pools rest on fewer than 10 hosts' in ' '.join(
+        done.stdout.split())
+    done = run('check', 'match', tmp_path / 'made.ecsv', tmp_path / 'real.ecsv')
+    assert 'annulus_snr of injections (median' in ' '.join(done.stdout.split())
+    done = run('check', 'realism', tmp_path / 'real.ecsv', tmp_path / 'made.ecsv')
+    assert 'a probe tells injections from real lenses' in ' '.join(done.stdout.split())
+    assert 'needs one --threshold' in refusal(tmp_path, 'check', 'hosts', tmp_path / 'made.ecsv')
+    assert '1 files were given' in refusal(tmp_path, 'check', 'match', tmp_path / 'made.ecsv')

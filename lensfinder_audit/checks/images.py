@@ -1,0 +1,93 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Checks that look at stamps: what simple features give away, how a finder answers to changes."""
+import numpy as np
+
+from lensfinder_audit.checks.shortcuts import gate_findings, gate_table
+from lensfinder_audit.findings import Finding, Limits
+from lensfinder_audit.image_features import image_features
+from lensfinder_audit.response import response_table
+
+__all__ = ['image_shortcuts', 'image_gates', 'response_check']
+
+#: Features that hold nothing of a galaxy, and those that hold all of one but its arcs.
+_BLIND, _GALAXY = ('sky annulus', 'missing pixels'), ('core', 'radial profile')
+
+#: Stamps of each class that are looked at, at most, and in one batch.
+_MOST, _BATCH = 3000, 256
+
+
+def image_shortcuts(case):
+    """Probe the stamps of a sample, where their store is given."""
+    if case.store is None:
+        return
+    label = np.asarray(case.sample['label'])
+    keys = np.asarray(case.sample['cutout' if 'cutout' in case.sample.colnames else 'object_id'])
+    keys = np.where(keys.astype(str) == '', np.asarray(case.sample['object_id']), keys.astype(str))
+    rng = np.random.default_rng([case.options.seed, 0x57a])
+    rows = np.sort(np.concatenate([rng.permutation(np.flatnonzero(label == side))[:_MOST]
+                                   for side in (True, False)]))
+    features = _read(case.store, keys[rows])
+    group = case.group()
+    table, found = image_gates(features, label[rows], limits=case.limits,
+                               group=None if group is None else group[rows],
+                               seed=case.options.seed)
+    case.tables['image_shortcuts'] = table
+    yield from found
+
+
+def _read(store, keys):
+    parts = {name: [] for name in (*_BLIND, *_GALAXY)}
+    for _, flux in store.batches(keys, _BATCH):
+        for name, found in parts.items():
+            found.append(image_features(flux, name))
+    return {name: np.concatenate(found) for name, found in parts.items()}
+
+
+class _Known:
+    """Features of stamps, all of which have them."""
+
+    def __init__(self, values):
+        self.values, self.known = values, np.ones(len(values), dtype=bool)
+
+    def features(self, rows):
+        return self.values[rows]
+
+
+def image_gates(features, label, *, group=None, limits=None, n_permutations=200, seed=0):
+    """Probe sets of image features with a permutation null, and say which part the classes."""
+    limits = limits or Limits()
+    table = gate_table({name: _Known(values) for name, values in features.items()}, label,
+                       group=group, n_permutations=n_permutations, seed=seed)
+    names = np.asarray(table['features'])
+    found = gate_findings(table[np.isin(names, _BLIND)], limits, 'image shortcuts',
+                          'image_shortcuts', 'by the {}, in which there is no galaxy,',
+                          'Take both classes from the same images; a finder learns this first.')
+    for row in table[np.isin(names, _GALAXY)]:
+        if row['lo'] > limits.galaxy_auc and row['p_value'] < limits.level:
+            found.append(Finding(
+                'note', 'image shortcuts', f'the {row["features"]} alone tells lenses from '
+                f'negatives with AUC {row["auc"]:.3f} [{row["lo"]:.3f}, {row["hi"]:.3f}] out of '
+                'sample; so much of a high score needs no arc', 'image_shortcuts',
+                'Match negatives to lenses in brightness, color and profile.'))
+    return table, found
+
+
+def response_check(classifier, flux, *, limits=None, **options):
+    """Change stamps, and say to what a finder answers that it should not."""
+    limits = limits or Limits()
+    table, found = response_table(classifier, flux, **options), []
+    for row in table:
+        if row['change'] == 'alone' and row['largest'] > 1e-3:
+            found.append(Finding('severe', 'batch dependence', 'the score of a stamp depends on '
+                                 f'the batch it is in, by up to {row["largest"]:.2g}', 'response, '
+                                 'alone', 'Put the network into evaluation mode.'))
+        elif row['should_stay'] and row['crossing'] > limits.crossing:
+            found.append(Finding('warning', 'response', f'after a {row["change"]} '
+                                 f'{row["crossing"]:.1%} of {row["n"]} stamps change sides of the '
+                                 'threshold', f'response, {row["change"]}',
+                                 'Average scores over such changes, or train with them.'))
+        elif not row['should_stay'] and row['rank_correlation'] > 0.99:
+            found.append(Finding('note', 'response', 'bands in reverse order leave the ranks as '
+                                 'they are: the finder does not see color', 'response',
+                                 'Check that the bands reach it.'))
+    return table, found
