@@ -15,7 +15,7 @@ import numpy as np
 from astropy.table import QTable
 
 from lensfinder_audit._pool_piece import PoolPiece
-from lensfinder_audit.exceptions import InputFileError, TableError
+from lensfinder_audit.exceptions import InputFileError, OutputExistsError, TableError
 from lensfinder_audit.files import whole_file
 from lensfinder_audit.parts import Parts
 from lensfinder_audit.sample_rules import Condition, SampleRules
@@ -120,7 +120,8 @@ def _rules_from(values):
     return values
 
 
-def make_pool(plan, folder, rules, *, lenses=None, join=None, engine, progress=None):
+def make_pool(plan, folder, rules, *, lenses=None, join=None, engine, overwrite=False,
+              progress=None):
     """
     Apply the cuts of rules to files and write what is left.
 
@@ -139,6 +140,8 @@ def make_pool(plan, folder, rules, *, lenses=None, join=None, engine, progress=N
         shares with the files.
     engine : `~lensfinder_audit.interfaces.Engine`
         Runs the pieces.
+    overwrite : bool, optional
+        Whether a finished pool of other rules or lenses may be replaced.
     progress : callable, optional
         Called as ``progress(done, total)``.
 
@@ -149,12 +152,16 @@ def make_pool(plan, folder, rules, *, lenses=None, join=None, engine, progress=N
 
     Raises
     ------
+    OutputExistsError
+        If the folder holds something else, or a finished pool of other rules or
+        lenses and ``overwrite`` is not given.
     TableError
         If no piece at all could be read; it says why the first could not.
     """
     folder, join = Path(folder), _renamed(join, rules)
     lenses = tuple(np.asarray(side, dtype=float) for side in lenses or ((), ()))
     parts = Parts(folder, _identity(rules, lenses, join), suffix='.parquet')
+    _refuse_other(folder, parts, overwrite)
     with parts:
         (folder / _DONE).unlink(missing_ok=True)
         work = PoolPiece(rules, lenses, join, parts)
@@ -168,6 +175,18 @@ def make_pool(plan, folder, rules, *, lenses=None, join=None, engine, progress=N
         with whole_file(folder / _DONE, overwrite=True) as temporary:
             temporary.write_text(json.dumps(report, indent=1))
     return Pool(folder)
+
+
+def _refuse_other(folder, parts, overwrite):
+    """Parts of another plan are removed, so the folder must be ours and given up."""
+    others = [path for path in folder.iterdir() if path.name != 'lock'
+              and not path.name.startswith('.')] if folder.is_dir() else []
+    if others and not (folder / 'plan.json').is_file():
+        raise OutputExistsError(f'{folder} holds something else and no pool; choose another folder')
+    if parts.is_of_another_run() and (folder / _DONE).is_file() and not overwrite:
+        raise OutputExistsError(f'{folder} is a finished pool of other rules, lenses or joined '
+                                'conditions; choose another folder or give --overwrite '
+                                '(overwrite=True)')
 
 
 def _renamed(join, rules):

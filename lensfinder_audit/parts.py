@@ -81,6 +81,11 @@ class Parts:
     def __getstate__(self):
         return {**self.__dict__, '_lock': None}
 
+    def is_of_another_run(self):
+        """Return whether the folder holds a plan, and it is another one."""
+        plan = None if self.folder is None else self.folder / 'plan.json'
+        return plan is not None and plan.exists() and plan.read_text() != self._identity
+
     def has(self, number, *, suffix=None):
         """Return whether a part is there."""
         return self.folder is not None and self.path(number, suffix=suffix).exists()

@@ -64,7 +64,7 @@ class SkyIndex:
     -----
     The time is that of one look-up per object, plus a search of the short list for
     those in marked cells; the memory beyond the caller's arrays is the grid, 26 MB,
-    and a chunk.
+    a chunk, and what the method returns: `nearest` lists the few that match.
 
     Examples
     --------
@@ -123,7 +123,9 @@ class SkyIndex:
         near : (n,) `~numpy.ndarray` of bool
             True within the radius.
         """
-        return self.match(ra, dec).matched
+        near = np.zeros(len(ra), dtype=bool)
+        near[self.nearest(ra, dec)[0]] = True
+        return near
 
     def match(self, ra, dec):
         """
@@ -139,18 +141,43 @@ class SkyIndex:
         match : `~lensfinder_audit.crossmatch.Match`
             One entry per position.
         """
-        ra, dec = np.asarray(ra), np.asarray(dec)
         index, n_within = np.full(len(ra), -1), np.zeros(len(ra), dtype=int)
         separation = np.full(len(ra), np.nan)
-        rows = self._candidates(ra, dec)
-        if len(rows):
-            points = unit_vectors(ra[rows].astype(float), dec[rows].astype(float))
-            bound = _chord(np.radians(self.radius)) * (1 + 1e-12)
-            n_within[rows] = self._tree.query_ball_point(points, bound, return_length=True)
-            rows, points = rows[n_within[rows] > 0], points[n_within[rows] > 0]
-            distance, found = self._tree.query(points) if len(rows) else (np.zeros(0), [])
-            index[rows], separation[rows] = self._rows[found], _angle(distance)
+        rows, place, angle, count = self._found(ra, dec)
+        index[rows], separation[rows], n_within[rows] = place, angle, count
         return Match(index, separation * u.arcsec, n_within)
+
+    def nearest(self, ra, dec):
+        """
+        List the positions that have a neighbour, without an entry for those that have none.
+
+        Parameters
+        ----------
+        ra, dec : (n,) array_like
+            Degrees; NaN matches nothing.
+
+        Returns
+        -------
+        rows, index : (k,) `~numpy.ndarray` of int
+            Rows of the positions, rising, and the nearest of the list.
+        separation : (k,) `~astropy.units.Quantity`
+            Angle between the two.
+        """
+        rows, index, separation, _ = self._found(ra, dec)
+        return rows, index, separation * u.arcsec
+
+    def _found(self, ra, dec):
+        ra, dec = np.asarray(ra), np.asarray(dec)
+        rows = self._candidates(ra, dec)
+        points = unit_vectors(ra[rows].astype(float), dec[rows].astype(float))
+        bound = _chord(np.radians(self.radius)) * (1 + 1e-12)
+        if not len(rows) or not len(self):
+            none = np.zeros(0, dtype=int)
+            return none, none, np.zeros(0), none
+        count = self._tree.query_ball_point(points, bound, return_length=True)
+        distance, place = self._tree.query(points)
+        hit = count > 0
+        return rows[hit], self._rows[place[hit]], _angle(distance[hit]), count[hit]
 
     def _candidates(self, ra, dec):
         """Return the rows in marked cells, a chunk at a time."""

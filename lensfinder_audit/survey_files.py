@@ -220,7 +220,7 @@ def _plan(there, wanted, names, path):
 
 
 def _find(name, by_lower, names):
-    return by_lower.get(str(names.get(name, name)).lower())
+    return by_lower.get(str(names.get(name, name)).lower(), by_lower.get(name))
 
 
 def _missing(name, parts, use, there, names, path):

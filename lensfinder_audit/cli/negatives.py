@@ -29,8 +29,10 @@ def negatives_command():
               help='Rows of a piece, which is read and written as a whole.')
 @click.option('--workers', type=click.IntRange(1), help='Processes. [as many as processors]')
 @click.option('--dry-run', is_flag=True, help='Only count rows and the disk that is needed.')
+@click.option('--overwrite', is_flag=True, help='Replace a finished pool of other rules in DIR.')
 @click.pass_context
-def pool_command(context, sources, output, rules, known, join, on, piece_rows, workers, dry_run):
+def pool_command(context, sources, output, rules, known, join, on, piece_rows, workers, dry_run,
+                 overwrite):
     """
     Apply the cuts of the rules to SOURCES (sweeps, Tractor files, Parquet, other
     tables, or folders of them).
@@ -57,7 +59,7 @@ def pool_command(context, sources, output, rules, known, join, on, piece_rows, w
     with _Bar(len(plan.pieces), ' pieces') as bar:
         pool = make_pool(plan, output, rules, lenses=_positions(known), progress=bar,
                          join=(_table(join), on) if join else None,
-                         engine=LocalEngine(workers=workers))
+                         engine=LocalEngine(workers=workers), overwrite=overwrite)
     _print_table(cuts_table(pool), ['cut', 'n_before', 'n_fail', 'n_removed', 'n_left'])
     for place, reason in pool.failed.items():
         click.echo(f'Left out: {place}: {reason.removeprefix(place + ": ")}', err=True)

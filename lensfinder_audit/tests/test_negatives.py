@@ -19,7 +19,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lensfinder_audit._pool_keys import keyed_hash, object_numbers
 from lensfinder_audit.cli.tests.running import refusal, run
 from lensfinder_audit.engines.local import LocalEngine
-from lensfinder_audit.exceptions import ConfigError, InputFileError, TableError
+from lensfinder_audit.exceptions import (ConfigError, InputFileError, OutputExistsError,
+                                         TableError)
 from lensfinder_audit.files import read_table, write_whole
 from lensfinder_audit.negatives import Pool, cuts_table, make_pool, plan_pool
 from lensfinder_audit.sample_rules import PRESETS, Condition, load_rules
@@ -201,6 +202,20 @@ def test_a_corrupt_file_in_the_middle_is_named_and_mended_alone(tmp_path):
     assert not mended.failed and contents(tmp_path / 'pool') == contents(tmp_path / 'fresh')
     parts = {name for name in before if name.startswith('part-')}
     assert parts < set(contents(tmp_path / 'pool')) and len(fresh.parts) == 3
+
+
+def test_a_folder_of_something_else_and_a_pool_of_other_rules_are_left_alone(sweeps, tmp_path):
+    (tmp_path / 'spark').mkdir()
+    (tmp_path / 'spark' / 'part-00000.parquet').write_text('mine')
+    with pytest.raises(OutputExistsError, match='holds something else'):
+        pool_of(sweeps[:1], tmp_path / 'spark')
+    assert contents(tmp_path / 'spark') == {'part-00000.parquet': b'mine'}
+    pool_of(sweeps[:1], tmp_path / 'pool')
+    before = contents(tmp_path / 'pool')
+    with pytest.raises(OutputExistsError, match='finished pool of other rules'):
+        pool_of(sweeps[:1], tmp_path / 'pool', rules='all')
+    assert contents(tmp_path / 'pool') == before
+    assert pool_of(sweeps[:1], tmp_path / 'pool', rules='all', overwrite=True).rules.name == 'all'
 
 
 def test_an_unfinished_pool_is_refused(tmp_path):
