@@ -70,7 +70,7 @@ def pool_command(context, sources, output, rules, known, join, on, piece_rows, w
 @negatives_command.command('sample')
 @click.argument('pool', type=click.Path(file_okay=False))
 @click.option('-o', '--output', required=True, type=click.Path(file_okay=False), metavar='DIR',
-              help=f'Folder for {_MARKER} and tables of strata and confusers; made anew.')
+              help=f'Folder for {_MARKER} and tables of cuts, strata and confusers; made anew.')
 @click.option('--positives', **_FILE,
               help='Lenses with the columns of the strata; negatives follow by the ratio.')
 @click.option('--per-stratum', type=click.IntRange(1), help='Negatives in each stratum instead.')
@@ -97,7 +97,7 @@ def sample_command(pool, output, positives, per_stratum, seed, allow_incomplete,
     from lensfinder_audit.engines.local import LocalEngine
     from lensfinder_audit.exceptions import ConfigError
     from lensfinder_audit.files import refuse_folder, whole_folder, write_whole
-    from lensfinder_audit.negatives import Pool
+    from lensfinder_audit.negatives import Pool, cuts_table
     from lensfinder_audit.sampling import draw_sample
 
     output = Path(output).resolve()
@@ -117,6 +117,7 @@ def sample_command(pool, output, positives, per_stratum, seed, allow_incomplete,
         write_whole(negatives, folder / _MARKER)
         if removed is not None:
             write_whole(removed, folder / 'removed.ecsv')
+        write_whole(cuts_table(pool), folder / 'cuts.ecsv')
         write_whole(sample.strata, folder / 'strata.ecsv')
         write_whole(sample.confusers, folder / 'confusers.ecsv')
     shutil.rmtree(parts, ignore_errors=True)
