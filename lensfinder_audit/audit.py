@@ -88,7 +88,8 @@ class AuditResult:
         write_audit(self, folder, overwrite=overwrite, figures=figures)
 
 
-def audit(scores, *, negatives=None, conditions=(), store=None, progress=None, **options):
+def audit(scores, *, negatives=None, conditions=(), store=None, known=None, progress=None,
+          **options):
     """
     Audit one or more finders from a table of their scores.
 
@@ -103,6 +104,8 @@ def audit(scores, *, negatives=None, conditions=(), store=None, progress=None, *
         Catalogues from which observing conditions are joined by position.
     store : `~lensfinder_audit.cutouts.CutoutStore`, str or `~pathlib.Path`, optional
         Stamps of the objects, for the checks that look at them.
+    known : `~astropy.table.Table`, str, `~pathlib.Path` or sequence of them, optional
+        Catalogues of known lenses and candidates, to be found among the negatives.
     progress : callable, optional
         Called with a few words before each step.
     **options
@@ -140,7 +143,8 @@ def audit(scores, *, negatives=None, conditions=(), store=None, progress=None, *
     if 'conditions' in notes:
         measured['conditions'] = notes['conditions']
     findings = collect_findings(sample, measured, summary, options,
-                                trained=notes.get('trained'), store=open_store(store))
+                                trained=notes.get('trained'), store=open_store(store),
+                                known=read_known(known))
     _judge(measured, findings, summary, options)
     files = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
              for role, found in inputs.items() if found}
@@ -168,6 +172,31 @@ def open_store(store):
         from lensfinder_audit.cutouts import CutoutStore
         return CutoutStore(store)
     return store
+
+
+def read_known(known):
+    """
+    Read catalogues of known lenses, and keep their places.
+
+    Parameters
+    ----------
+    known : `~astropy.table.Table`, str, `~pathlib.Path`, a sequence of them, or None
+        Catalogues with positions.
+
+    Returns
+    -------
+    places : `~astropy.table.QTable` or None
+        ``ra``, ``dec`` and ``catalog``, the file that each is from.
+    """
+    items = [known] if isinstance(known, Table | str | Path) else list(known or ())
+    parts = []
+    for number, item in enumerate(items):
+        table = item if isinstance(item, Table) else read_table(item)
+        name = f'catalogue {number + 1}' if isinstance(item, Table) else Path(item).name
+        place = sky_positions(table, what=name)
+        parts.append(QTable({'ra': place.ra.deg * u.deg, 'dec': place.dec.deg * u.deg,
+                             'catalog': np.full(len(table), name)}))
+    return stack_alike(parts) if parts else None
 
 
 def prepare(scores, negatives, conditions, options, *, measure):

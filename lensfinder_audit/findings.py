@@ -59,6 +59,9 @@ class Limits:
         A threshold on fewer negatives is a warning.
     tied_fraction : float, optional
         A block of equal scores with more than this fraction of the lenses.
+    known_radius : float, optional
+        A negative closer than this to a known lens, in arcsec, is one, or lies in its
+        image.
     duplicate_radius : float, optional
         Objects closer than this, in arcsec, are taken to be the same.
     population_lenses : float, optional
@@ -88,6 +91,7 @@ class Limits:
     min_negatives_above: int = 10
     tied_fraction: float = 0.01
     duplicate_radius: float = 1.0
+    known_radius: float = 11.0
     population_lenses: float = 0.01
     level: float = 0.01
     shortcut_auc: float = 0.55
@@ -134,7 +138,7 @@ def severity_at_least(severity, least):
 
 
 def collect_findings(sample, tables, summary, options, *, limits=None, trained=None, names=None,
-                     store=None):
+                     store=None, known=None):
     """
     Run every check.
 
@@ -156,6 +160,8 @@ def collect_findings(sample, tables, summary, options, *, limits=None, trained=N
         Checks to run; all without it.
     store : `~lensfinder_audit.cutouts.CutoutStore`, optional
         Stamps of the objects, for the checks that look at them.
+    known : `~astropy.table.Table`, optional
+        Known lenses and candidates, which are no negatives.
 
     Returns
     -------
@@ -165,7 +171,8 @@ def collect_findings(sample, tables, summary, options, *, limits=None, trained=N
     from lensfinder_audit.checks import run_checks
 
     limits = Limits.of(options.limits) if limits is None else limits
-    found = run_checks(Case(sample, tables, summary, options, limits, trained, store), names)
+    case = Case(sample, tables, summary, options, limits, trained, store, known)
+    found = run_checks(case, names)
     return as_table(found, limits)
 
 
@@ -214,6 +221,8 @@ class Case:
         Objects that were trained on and left out.
     store : `~lensfinder_audit.cutouts.CutoutStore`, optional
         Stamps of the objects.
+    known : `~astropy.table.Table`, optional
+        Known lenses and candidates.
     """
 
     sample: QTable
@@ -223,6 +232,7 @@ class Case:
     limits: Limits
     left_out: object = None
     store: object = None
+    known: object = None
 
     @property
     def lenses(self):

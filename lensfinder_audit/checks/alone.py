@@ -1,13 +1,14 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """One check without the rest of the audit."""
-from lensfinder_audit.audit import open_store, prepare
+from lensfinder_audit.audit import open_store, prepare, read_known
 from lensfinder_audit.checks.registry import find_check
 from lensfinder_audit.findings import collect_findings
 
 __all__ = ['run_alone']
 
 
-def run_alone(name, scores, *, negatives=None, conditions=(), store=None, **options):
+def run_alone(name, scores, *, negatives=None, conditions=(), store=None, known=None,
+              **options):
     """
     Run one check on a table of scores.
 
@@ -15,7 +16,7 @@ def run_alone(name, scores, *, negatives=None, conditions=(), store=None, **opti
     ----------
     name : str
         Name of the check.
-    scores, negatives, conditions, store
+    scores, negatives, conditions, store, known
         As for `~lensfinder_audit.audit.audit`.
     **options
         Arguments of `~lensfinder_audit.config.AuditOptions`.
@@ -41,5 +42,5 @@ def run_alone(name, scores, *, negatives=None, conditions=(), store=None, **opti
         scores, negatives, conditions, options, measure=check.measured)
     before = set(measured)
     findings = collect_findings(sample, measured, summary, options, trained=notes.get('trained'),
-                                names=[name], store=open_store(store))
+                                names=[name], store=open_store(store), known=read_known(known))
     return findings, {key: table for key, table in measured.items() if key not in before}

@@ -62,6 +62,8 @@ CHECKS = _checks(
      ('completeness',)),
     ('duplicates', 'sample', 'Do objects stand in the sample twice, or in both classes?',
      'checks.basic:duplicates'),
+    ('known-lenses', 'sample', 'Are known lenses among the negatives, and whose are the lenses?',
+     'checks.sample:known_lenses'),
     ('hidden-lenses', 'sample', 'How many negatives score as lenses do, and what is the '
      'false-positive rate without them?', 'checks.sample:hidden'),
     ('condition-shortcuts', 'sample', 'Do observing conditions alone tell lenses from negatives?',

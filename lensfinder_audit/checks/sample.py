@@ -11,7 +11,7 @@ from lensfinder_audit.measure.comparison import adjust_p_values
 from lensfinder_audit.measure.contamination import corrected_rate, hidden_lenses
 from lensfinder_audit.measure.label_noise import purity_bounds
 
-__all__ = ['leakage', 'tier_evidence', 'label_noise', 'hidden', 'class_balance']
+__all__ = ['leakage', 'tier_evidence', 'label_noise', 'known_lenses', 'hidden', 'class_balance']
 
 #: Side of a published cutout, 101 pixels of 0.262 arcsec.
 _CUTOUT = 26.462 * u.arcsec
@@ -79,6 +79,37 @@ def label_noise(case):
                       f'of {worst["finder"]} at {worst["operating_point"]} lies between '
                       f'{worst["lo"]:.3f} and {worst["hi"]:.3f}', 'completeness_with_label_noise',
                       'Quote these bounds with the recovered fraction.')
+
+
+def known_lenses(case):
+    """Match negatives, and lenses, with catalogues of known lenses."""
+    sample = case.sample
+    if case.known is None or not {'ra', 'dec'} <= set(sample.colnames):
+        return
+    label, place = np.asarray(sample['label'], dtype=bool), sky_positions(sample)
+    near, rows = np.zeros(len(sample), bool), []
+    for name in dict.fromkeys(np.asarray(case.known['catalog']).tolist()):
+        other = sky_positions(case.known[case.known['catalog'] == name])
+        close, same = (match_positions(place, other, radius=radius * u.arcsec).matched for radius in
+                       (case.limits.known_radius, case.limits.duplicate_radius))
+        near |= close & ~label
+        rows.append({'catalog': name, 'n': len(other),
+                     'n_negatives_near': int((close & ~label).sum()),
+                     'n_negatives_same': int((same & ~label).sum()),
+                     'n_lenses_same': int((same & label).sum()), 'n_lenses': int(label.sum())})
+    case.tables['known_lenses'] = QTable(rows=rows, meta={
+        'near_arcsec': case.limits.known_radius, 'same_arcsec': case.limits.duplicate_radius})
+    if near.any():
+        yield Finding('severe', 'known lenses', f'{near.sum()} of {(~label).sum()} negatives lie '
+                      f'within {case.limits.known_radius:g} arcsec of a known lens or candidate',
+                      'known_lenses', 'Remove them from the negatives.')
+    whole = max(rows, key=lambda row: row['n_lenses_same'])
+    unknown = not (np.asarray(sample['discovery'])[label] != 'unknown').any()
+    if unknown and label.any() and whole['n_lenses_same'] > 0.5 * label.sum():
+        yield Finding('warning', 'known lenses', f'{whole["n_lenses_same"]} of {label.sum()} '
+                      f'lenses, of which it is not said how they were found, are in {whole["catalog"]}',
+                      'known_lenses', 'Say how that catalogue was made, with --set '
+                      'discovery_method=... .')
 
 
 def hidden(case):

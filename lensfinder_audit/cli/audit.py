@@ -54,6 +54,8 @@ _LISTS = ('thresholds', 'fprs', 'top_percents', 'budgets', 'by')
 @click.option('--min-groups', type=int, help='Cells on fewer groups are unsupported. [10]')
 @click.option('--resamples', 'n_resamples', type=int, help='Bootstrap resamples. [10000]')
 @click.option('--seed', type=int, help='Seed of the bootstrap. [0]')
+@click.option('--known', multiple=True, type=click.Path(dir_okay=False), metavar='FILE',
+              help='Catalogue of known lenses, to be found among the negatives.')
 @click.option('--store', type=click.Path(file_okay=False), metavar='DIR',
               help='Cutout store, for the checks that look at stamps.')
 @click.option('--purity', 'purities', multiple=True, metavar='TIER=LOW,HIGH',
@@ -84,6 +86,7 @@ def audit_command(ctx, scores, output, example, config, **values):
     refuse_folder(output, overwrite=values['overwrite'], marker=MARKER)
     inputs, options = _collect(scores, example, config, values)
     result = audit(inputs.pop('scores'), **inputs, **options, store=values['store'],
+                   known=values['known'],
                    progress=_step if sys.stderr.isatty() else None)
     if values['frozen']:
         from lensfinder_audit.frozen import check_frozen, read_frozen

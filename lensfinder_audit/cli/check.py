@@ -31,6 +31,8 @@ __all__ = ['check_command']
               help='Where a check begins to speak; "check list" names them.')
 @click.option('--confidence', type=float, default=0.95, show_default=True,
               help='Of intervals.')
+@click.option('--known', multiple=True, type=click.Path(dir_okay=False), metavar='FILE',
+              help='Catalogue of known lenses, for "known-lenses".')
 @click.option('--store', type=click.Path(file_okay=False), metavar='DIR',
               help='Cutout store, for the checks that look at stamps.')
 @click.option('--n-negatives', type=int, help='For "fpr": negatives behind the threshold.')
@@ -135,6 +137,7 @@ def _run(name, arguments, output, overwrite, values):
         refuse_folder(output, overwrite=overwrite, marker='findings.ecsv')
     findings, tables = run_alone(name, arguments[0], negatives=values['negatives'],
                                  conditions=list(values['conditions']), store=values['store'],
+                                 known=values['known'],
                                  **_options(values))
     return show(check.question, findings, tables, output, overwrite)
 

@@ -59,6 +59,7 @@ _CHECKED = {
     'trends': 'Tests of rates against conditions',
     'tails': 'Thresholds by a fitted tail (log odds)',
     'intervals_again': 'Intervals, computed again', 'class_balance': 'Classes by stratum',
+    'known_lenses': 'Objects in catalogues of known lenses',
     'leakage': 'Objects near those that were trained on',
     'completeness_with_label_noise': 'Completeness at the stated purity of tiers',
     'response': 'Scores of changed stamps', 'realism': 'Injections beside real lenses'}

@@ -68,6 +68,19 @@ def test_leaked_lenses_are_found_although_they_were_left_out(clean):
     assert tables['leakage']['n_same'].tolist() == [20, 0]
 
 
+def test_known_lenses_among_the_negatives(clean):
+    label = clean['label'] == 1
+    catalog = clean['ra', 'dec'][np.append(np.flatnonzero(~label)[:7], np.flatnonzero(label))]
+    findings, tables = run('known-lenses', clean, known=catalog)
+    row = tables['known_lenses'][0]
+    assert row['n_negatives_same'] == 7 and row['n_lenses_same'] == label.sum()
+    assert findings['finding'][0].endswith('within 11 arcsec of a known lens or candidate')
+    table = clean.copy()
+    table.remove_column('discovery_method')
+    said = ' '.join(run('known-lenses', table, known=catalog)[0]['finding'])
+    assert 'of which it is not said how they were found, are in catalogue 1' in said
+
+
 def test_hidden_lenses_are_found_and_taken_out():
     rng = np.random.default_rng(0)
     lens = rng.random(20000) < 0.05

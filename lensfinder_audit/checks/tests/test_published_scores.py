@@ -1,0 +1,53 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""What the checks find in published scores of four finders."""
+import pytest
+
+from lensfinder_audit.checks.alone import run_alone
+
+NAMES = ('resnet', 'effnet', 'meta', 'avg')
+QUICK = {'n_resamples': 200, 'fprs': [0.01]}
+
+
+@pytest.fixture(scope='module')
+def labelled(real_data):
+    return real_data / 'scores' / 'base_model_scores_train_val.parquet'
+
+
+@pytest.fixture(scope='module')
+def candidates(real_data, labelled):
+    return {'scores': real_data / 'scores' / 'candidate_scores_storfer.csv', 'negatives': labelled,
+            'constants': {'discovery_method': 'CNN', 'tier': 'B'},
+            'finders': {name: f'our_p_{name}' for name in NAMES},
+            'negatives_columns': {**{name: f'p_{name}' for name in NAMES}, 'in_training': 'split'}}
+
+
+def test_position_alone_tells_the_candidates_from_the_negatives(candidates):
+    findings, tables = run_alone('condition-shortcuts', **candidates, **QUICK)
+    row = tables['condition_shortcuts'][0]
+    assert (row['features'], row['n_lenses'], row['n_negatives']) == ('position', 1895, 4418)
+    assert row['lo'] > 0.8 and findings['severity'].tolist() == ['severe']
+
+
+def test_no_lens_hides_among_the_negatives_that_scores_could_show(candidates):
+    findings, tables = run_alone('hidden-lenses', **candidates, **QUICK)
+    assert not len(findings)
+    assert (tables['hidden_lenses']['hi'] < 0.002).all()
+
+
+def test_the_labelled_lenses_are_one_catalogue(labelled, real_data):
+    catalogs = real_data / 'lens-catalogs'
+    known = [catalogs / f'{name}.csv' for name in ('huang2021_published_catalog',
+                                                   'storfer2024_published_catalog')]
+    findings, tables = run_alone('known-lenses', labelled, known=known,
+                                 columns={'in_training': 'split'}, **QUICK)
+    table = tables['known_lenses']
+    assert table['n_lenses_same'].tolist() == [836, 1] and set(table['n_lenses']) == {836}
+    assert not table['n_negatives_near'].any()
+    assert '836 of 836 lenses' in findings['finding'][0]
+
+
+def test_saturated_tail_of_the_meta_learner_is_no_pareto_tail(labelled):
+    findings, tables = run_alone('tails', labelled, columns={'in_training': 'split'}, **QUICK)
+    table = tables['tails']
+    assert table['p_value'][table['finder'] == 'p_meta'] < 0.01
+    assert 'p_meta are not generalised Pareto' in findings['finding'][0]
