@@ -73,6 +73,7 @@ def _filter(piece, rules, lenses, join):
     for columns in read_piece(piece, wanted, names=rules.columns):
         if join is not None:
             columns |= _joined(columns, join, rules)
+        _check_kinds(columns, rules, piece)
         _check_positions(columns, piece)
         keep = _cut(columns, rules, lenses, strata, counts)
         columns = {name: values[keep] for name, values in columns.items()}
@@ -116,6 +117,15 @@ def _joined(columns, join, rules):
         if name not in both:
             both[name] = derive(name, both)
     return both
+
+
+def _check_kinds(columns, rules, piece):
+    for name in ('ra', 'dec', *rules.numeric_columns()):
+        values = columns[name]
+        if values.dtype.kind not in 'fiub':
+            first = str(values[0]) if len(values) else ''
+            raise TableError(f'{piece}: column {name!r} must hold numbers; it holds text, such as '
+                             f'{first!r}')
 
 
 def _check_positions(columns, piece):

@@ -32,18 +32,21 @@ def _among(values, allowed):
     return np.isin(np.char.strip(names), [str(item) for item in allowed])[where]
 
 
-def _bits(numbers):
-    return sum(1 << int(number) for number in numbers)
+def _has_bits(values, numbers, wanted):
+    """A mask that is not known has neither the bits nor lacks them."""
+    known = np.isfinite(values)
+    mask = np.where(known, values, 0).astype(np.int64)
+    return known & (((mask & sum(1 << int(number) for number in numbers)) != 0) == wanted)
 
 
-# NaN passes none but not_in and without_bits: what is not known is not within a bound.
+# NaN passes none of these but not_in: what is not known is not within a bound.
 _TESTS = {
     'min': lambda values, bound: values >= bound, 'max': lambda values, bound: values <= bound,
     'above': lambda values, bound: values > bound, 'below': lambda values, bound: values < bound,
     'finite': lambda values, wanted: np.isfinite(values) == wanted,
     'in': _among, 'not_in': lambda values, names: ~_among(values, names),
-    'with_bits': lambda values, bits: (values.astype(np.int64) & _bits(bits)) != 0,
-    'without_bits': lambda values, bits: (values.astype(np.int64) & _bits(bits)) == 0,
+    'with_bits': lambda values, bits: _has_bits(values, bits, True),
+    'without_bits': lambda values, bits: _has_bits(values, bits, False),
 }
 _LISTS = {'in', 'not_in', 'with_bits', 'without_bits'}
 
@@ -149,6 +152,15 @@ class SampleRules:
                              if column not in used})
         used.update({column: 'strata' for column in self.strata if column not in used})
         return used | {column: 'keep' for column in self.keep if column not in used}
+
+    def numeric_columns(self):
+        """Return the columns that are compared with numbers."""
+        conditions = [*self.cuts.values(), *(rule for rules in self.confusers.values()
+                                             for rule in rules)]
+        found = [name for rule in conditions for name, tests in rule.tests.items()
+                 if set(tests) - {'in', 'not_in'}]
+        found += [name for name, values in self.strata.items() if not isinstance(values[0], str)]
+        return list(dict.fromkeys(found))
 
     def as_dict(self):
         """Return the rules as plain values, to compare and to record."""
