@@ -24,7 +24,8 @@ KINDS = {
 }
 
 # Which extra brings a module that a built-in plugin may miss.
-_EXTRAS = {'torch': 'torch', 'timm': 'torch', 'lightning': 'torch', 'astroquery': 'catalogs',
+_EXTRAS = {'torch': 'torch', 'timm': 'torch', 'lightning': 'torch', 'safetensors': 'torch',
+           'astroquery': 'catalogs',
            'pyvo': 'catalogs', 'lenscat': 'catalogs', 'dask': 'dask', 'distributed': 'dask',
            'pyspark': 'spark', 'lenstronomy': 'lenstronomy'}
 

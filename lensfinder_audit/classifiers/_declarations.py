@@ -12,7 +12,7 @@ from lensfinder_audit.exceptions import ConfigError, InputFileError, did_you_mea
 from lensfinder_audit.interfaces import SCORE_KINDS, Normalizer
 from lensfinder_audit.plugins import load_plugin
 
-__all__ = ['DECLARATIONS', 'read_declarations', 'read_side_file', 'make_normalizer']
+__all__ = ['DECLARATIONS', 'read_declarations', 'read_values', 'read_side_file', 'make_normalizer']
 
 #: What can be declared of a network.
 DECLARATIONS = ('bands', 'pixel_scale', 'stamp_shape', 'normalizer', 'normalizer_parameters',
@@ -35,6 +35,11 @@ def read_declarations(path, given, embedded):
         if name not in found:
             raise ConfigError(f'{path}: nothing says its {name}; give {name}=, or write it into '
                               f'{side_file(path).name} beside it')
+    return read_values(found, path)
+
+
+def read_values(found, path):
+    """Read declarations as they are written in files."""
     return {name: _READERS.get(name, lambda value, path: value)(value, path)
             for name, value in found.items()}
 
