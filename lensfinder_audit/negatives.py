@@ -155,9 +155,11 @@ def make_pool(plan, folder, rules, *, lenses=None, join=None, engine, overwrite=
     OutputExistsError
         If the folder holds something else, or a finished pool of other rules or
         lenses and ``overwrite`` is not given.
-    TableError
+    TableError, InputFileError
         If no piece at all could be read; it says why the first could not.
     """
+    if plan.unreadable and not plan.pieces:
+        raise InputFileError(next(iter(plan.unreadable.values())))
     folder, join = Path(folder), _renamed(join, rules)
     lenses = tuple(np.asarray(side, dtype=float) for side in lenses or ((), ()))
     parts = Parts(folder, _identity(rules, lenses, join), suffix='.parquet')

@@ -230,7 +230,11 @@ def test_a_folder_of_something_else_and_a_pool_of_other_rules_are_left_alone(swe
     assert pool_of(sweeps[:1], tmp_path / 'pool', rules='all', overwrite=True).rules.name == 'all'
 
 
-def test_an_unfinished_pool_is_refused(tmp_path):
+def test_an_unfinished_pool_and_one_of_nothing_are_refused(tmp_path):
+    (tmp_path / 'a.fits').write_text('not FITS')
+    with pytest.raises(InputFileError, match='a.fits: cannot be read'):
+        pool_of([tmp_path / 'a.fits'], tmp_path / 'pool')
+    assert not (tmp_path / 'pool').exists()
     with pytest.raises(InputFileError, match='is no finished pool of negatives'):
         Pool(tmp_path)
 
