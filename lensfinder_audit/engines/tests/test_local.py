@@ -92,8 +92,12 @@ def test_no_worker_is_left_behind_when_the_caller_stops():
 def test_ctrl_c_stops_long_work_at_once(tmp_path):
     (tmp_path / 'work.py').write_text(textwrap.dedent("""
         import os
+        import signal
         import time
         from lensfinder_audit.engines.local import LocalEngine
+
+        # what was begun in the background of a shell ignores Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
         def long(partition):
             os.write(1, b'begun\\n')  # in one piece, though two processes write
