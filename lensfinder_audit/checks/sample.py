@@ -107,9 +107,9 @@ def known_lenses(case):
     unknown = not (np.asarray(sample['discovery'])[label] != 'unknown').any()
     if unknown and label.any() and whole['n_lenses_same'] > 0.5 * label.sum():
         yield Finding('warning', 'known lenses', f'{whole["n_lenses_same"]} of {label.sum()} '
-                      f'lenses, of which it is not said how they were found, are in {whole["catalog"]}',
-                      'known_lenses', 'Say how that catalogue was made, with --set '
-                      'discovery_method=... .')
+                      'lenses, of which it is not said how they were found, are in '
+                      f'{whole["catalog"]}', 'known_lenses',
+                      'Say how that catalogue was made, with --set discovery_method=... .')
 
 
 def hidden(case):

@@ -34,6 +34,17 @@ def test_no_lens_hides_among_the_negatives_that_scores_could_show(candidates):
     assert (tables['hidden_lenses']['hi'] < 0.002).all()
 
 
+def test_only_tractor_types_divide_the_recovered_fractions(candidates, real_data):
+    catalogs = [real_data / 'lens-catalogs' / f'stein2021_{name}_lenses.tsv'
+                for name in ('new', 'training')]
+    _, tables = run_alone('trends', conditions=catalogs, by=['nobs_z', 'ebv', 'tractor_type'],
+                          **candidates, **QUICK)
+    table = tables['trends'][tables['trends']['rate'] == 'recovered fraction']
+    kinds = table['axis'] == 'tractor_type'
+    assert set(table['trend'][kinds]) == {'differs'}
+    assert set(table['trend'][~kinds]) == {'not tested'} and set(table['n'][~kinds]) == {283}
+
+
 def test_the_labelled_lenses_are_one_catalogue(labelled, real_data):
     catalogs = real_data / 'lens-catalogs'
     known = [catalogs / f'{name}.csv' for name in ('huang2021_published_catalog',
