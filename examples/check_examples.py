@@ -70,12 +70,22 @@ def install(python, packages, examples):
 
 def check(python, example):
     """Check the plugins of an example and run its tests; return what failed."""
-    failed = []
+    failed, reason = [], unchecked(example)
     for kind, name in plugins_of(example):
+        if reason:
+            print(f'--- {example.name}: no check of {name} by name: {reason}')
+            continue
         failed += run(f'{example.name}: check of {name}', check_command(python, kind, name))
     tests = [python, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--rootdir', example,
              example / 'tests']
     return failed + run(f'{example.name}: tests', tests)
+
+
+def unchecked(example):
+    """Return why the plugins of an example cannot be made by name; empty where they can."""
+    project = example / 'pyproject.toml'
+    found = tomllib.loads(project.read_text()) if project.is_file() else {}
+    return found.get('tool', {}).get('check_examples', {}).get('needs_file', '')
 
 
 def check_command(python, kind, name):
