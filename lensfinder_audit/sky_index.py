@@ -64,7 +64,7 @@ class SkyIndex:
     -----
     The time is that of one look-up per object, plus a search of the short list for
     those in marked cells; the memory beyond the caller's arrays is the grid, 26 MB,
-    a chunk, and what the method returns: `nearest` lists the few that match.
+    a chunk, and what the method returns: ``nearest`` lists the few that match.
 
     Examples
     --------

@@ -144,7 +144,7 @@ class Strata:
         Returns
         -------
         codes : (n,) `~numpy.ndarray` of int
-            Place in `labels`; -1 where an object is in none.
+            Place in ``labels``; -1 where an object is in none.
         """
         code, inside = 0, True
         for (name, values), size in zip(self.axes.items(), self._sizes, strict=True):
