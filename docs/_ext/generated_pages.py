@@ -22,7 +22,8 @@ from lensfinder_audit.tests.house import FLOORS, floor_of, public_modules
 LOG = logging.getLogger(__name__)
 
 # Modules inside these packages serve the package; it is the package that is documented.
-INNER = ('lensfinder_audit.cli.', 'lensfinder_audit.plotting.', 'lensfinder_audit.report.')
+INNER = ('lensfinder_audit.cli.', 'lensfinder_audit.plotting.', 'lensfinder_audit.report.',
+         'lensfinder_audit.checks.')
 
 # Pages that join the chapter on samples, where they exist.
 SAMPLE_PAGES = {'coverage', 'benchmarks'}
