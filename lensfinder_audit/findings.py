@@ -74,7 +74,8 @@ class Limits:
     galaxy_auc : float, optional
         The same of core and profile, which differ in fair samples too.
     crossing : float, optional
-        Fraction of stamps that may cross the threshold when they are turned or moved.
+        Fraction of stamps that may cross the threshold when they are turned or moved;
+        its lower bound counts.
     realism_auc : float, optional
         Lower bound of the AUC between lenses and injections that is a warning.
     shared_cutouts : float, optional

@@ -5,6 +5,7 @@ import numpy as np
 from lensfinder_audit.checks.shortcuts import gate_findings, gate_table
 from lensfinder_audit.findings import Finding, Limits
 from lensfinder_audit.image_features import image_features
+from lensfinder_audit.measure.intervals import binomial_interval
 from lensfinder_audit.response import response_table
 
 __all__ = ['image_shortcuts', 'image_gates', 'response_check']
@@ -72,6 +73,12 @@ def image_gates(features, label, *, group=None, limits=None, n_permutations=200,
     return table, found
 
 
+def _surely(row):
+    """Return the one-sided lower bound of the fraction that crosses the threshold."""
+    return binomial_interval(row['crossing'] * row['n'], row['n'], method='clopper-pearson',
+                             sides=1)[0]
+
+
 def response_check(classifier, flux, *, limits=None, **options):
     """Change stamps, and say to what a finder answers that it should not."""
     limits = limits or Limits()
@@ -81,8 +88,8 @@ def response_check(classifier, flux, *, limits=None, **options):
             found.append(Finding('severe', 'batch dependence', 'the score of a stamp depends on '
                                  f'the batch it is in, by up to {row["largest"]:.2g}', 'response, '
                                  'alone', 'Put the network into evaluation mode.'))
-        elif row['should_stay'] and row['crossing'] > limits.crossing:
-            found.append(Finding('warning', 'response', f'after a {row["change"]} '
+        elif row['should_stay'] and _surely(row) > limits.crossing:
+            found.append(Finding('warning', 'response', f'after the change "{row["change"]}" '
                                  f'{row["crossing"]:.1%} of {row["n"]} stamps change sides of the '
                                  'threshold', f'response, {row["change"]}',
                                  'Average scores over such changes, or train with them.'))

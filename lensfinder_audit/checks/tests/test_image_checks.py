@@ -101,7 +101,7 @@ def test_response_of_a_finder():
     flux = example_flux(n=40, shape=(101, 101))
     table, found = response_check(Whimsical(), flux)
     assert 'batch dependence' in [item.check for item in found]
-    assert any('after a flip, left to right' in item.finding for item in found)
+    assert any('after the change "flip, left to right"' in item.finding for item in found)
     by = {row['change']: row for row in table}
     assert by['flip, top to bottom']['largest'] < 1e-3 < by['half turn']['largest']
     table = response_table(DemoNetwork(), flux)
