@@ -95,6 +95,7 @@ def score_manifest(classifier, manifest, store, *, name='finder', batch_size=64,
     _add_quality(table, store, positions)
     table.meta = {**manifest.meta, **schema_meta(
         'scores', classifier=repr(classifier), score_kind=classifier.score_kind,
+        limitations=getattr(classifier, 'limitations', None),
         checksums={**(inputs or {}), 'store': identity['store'],
                    'classifier': getattr(classifier, 'checksum', None)})}
     return check_table(table, 'scores') if 'label' in table.colnames else table
