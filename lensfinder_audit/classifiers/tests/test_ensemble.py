@@ -7,15 +7,19 @@ from scipy.special import expit
 
 from lensfinder_audit.classifiers.ensemble import (CalibratedFinder, KeptFlux, MeanOfFinders,
                                                    MetaLearner, load_member)
+from lensfinder_audit.cli.tests.running import run
 from lensfinder_audit.combiners.calibration import Platt
 from lensfinder_audit.combiners.feature_weighted import FeatureWeighted
 from lensfinder_audit.combiners.stacking import StackingNetwork
 from lensfinder_audit.combiners.storage import save_combiner
 from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.files import read_table
 from lensfinder_audit.interfaces import Classifier
 from lensfinder_audit.normalizers.asinh import Asinh
 from lensfinder_audit.normalizers.raw_robust import RawRobust
 from lensfinder_audit.testing import check_classifier, check_normalizer, example_flux
+from lensfinder_audit.tests.networks import DECLARED, write_network
+from lensfinder_audit.tests.test_scoring import fill
 
 SCALE = 0.262 * u.arcsec
 
@@ -134,3 +138,24 @@ def test_conditions_are_no_matter_for_pixels():
                                finders=['a', 'b'], conditions=['psfsize_r'], max_steps=3)
     with pytest.raises(ConfigError, match=r"reads \['psfsize_r'\], which pixels do not tell"):
         MetaLearner(made, members=two())
+
+
+def test_command_scores_with_two_networks_as_one_finder(tmp_path):
+    """Members as a user writes them; the table is the mean of the two tables."""
+    pytest.importorskip('onnx')
+    fill(tmp_path, 12)
+    for name, softening in (('one', 0.05), ('two', 0.5)):  # two normalisers
+        write_network(tmp_path / f'{name}.onnx', metadata=DECLARED | {
+            'normalizer_parameters': {'softening': softening}})
+    tables = {}
+    for name in ('one', 'two'):
+        done = run('score', tmp_path / f'{name}.onnx', tmp_path / 'manifest.parquet', '-o',
+                   tmp_path / f'{name}.parquet')
+        assert done.exit_code == 0, done.stderr
+        tables[name] = read_table(tmp_path / f'{name}.parquet')['score']
+    done = run('score', 'mean', tmp_path / 'manifest.parquet', '-o', tmp_path / 'mean.parquet',
+               '--option', f'members=[{tmp_path}/one.onnx, {tmp_path}/two.onnx]')
+    assert done.exit_code == 0, done.stderr
+    assert np.abs(tables['one'] - tables['two']).max() > 0.01
+    assert_allclose(read_table(tmp_path / 'mean.parquet')['score'],
+                    (tables['one'] + tables['two']) / 2, rtol=1e-5, atol=1e-6)
