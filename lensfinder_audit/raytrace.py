@@ -23,7 +23,7 @@ __all__ = ['lensed_image', 'magnification', 'trace_systems', 'magnify_systems']
 _DEEPEST = 12  # levels of splitting; the last cells are 1/4096 of a pixel wide
 _RAYS = 25  # across the smaller half-light radius of an image near the ring, at n = 1
 _FEWER_RAYS = 14  # where time counts
-_BACKENDS = ('numba', 'numpy')
+BACKENDS = ('numba', 'numpy')
 
 
 def lensed_image(lens, source, *, shape, pixel_scale, tolerance=1e-5, subpixels=None,
@@ -109,11 +109,7 @@ def trace_systems(lenses, sources, *, shape, pixel_scale, tolerance=1e-5, subpix
     images : (n, y, x) `~numpy.ndarray`
         Each in units of the flux of its source.
     """
-    if subpixels is not None and (subpixels != int(subpixels) or subpixels < 1):
-        raise ConfigError(f'subpixels is a whole number above 0, not {subpixels!r}')
-    if not 0 < tolerance < 1:
-        raise ConfigError(f'the tolerance is a fraction of the brightest pixel, above 0 and '
-                          f'below 1, not {tolerance!r}')
+    check_sampling(tolerance, subpixels)
     compiled = find_backend(backend) == 'numba'
     real = np.float32 if compiled else np.float64
     images = np.zeros((len(lenses), *shape), dtype=real)
@@ -127,11 +123,25 @@ def trace_systems(lenses, sources, *, shape, pixel_scale, tolerance=1e-5, subpix
     return images
 
 
+def check_sampling(tolerance, subpixels):
+    """Raise if pixels cannot be sampled like that."""
+    if subpixels is not None and (subpixels != int(subpixels) or subpixels < 1):
+        raise ConfigError(f'subpixels is a whole number above 0, not {subpixels!r}')
+    if not 0 < tolerance < 1:
+        raise ConfigError(f'the tolerance is a fraction of the brightest pixel, above 0 and '
+                          f'below 1, not {tolerance!r}')
+
+
+def check_backend(name, choices=BACKENDS):
+    """Raise if no backend has the name; None has one that is found later."""
+    if name not in (None, *choices):
+        raise ConfigError(f'there is no backend {name!r}; there are {list(choices)}.'
+                          f'{did_you_mean(str(name), choices)}')
+
+
 def find_backend(name):
     """Return 'numba' or 'numpy'; None stands for numba where it can be imported."""
-    if name not in (None, *_BACKENDS):
-        raise ConfigError(f'there is no backend {name!r}; there are {list(_BACKENDS)}.'
-                          f'{did_you_mean(str(name), _BACKENDS)}')
+    check_backend(name)
     if name != 'numpy' and _trace_kernel() is not None:
         return 'numba'
     if name == 'numba':

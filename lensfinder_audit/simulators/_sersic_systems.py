@@ -8,7 +8,7 @@ from lensfinder_audit.lensing import Sersic, SieShear
 from lensfinder_audit.simulators import _system_rows
 from lensfinder_audit.tables import require_columns
 
-__all__ = ['COLUMNS', 'clump_columns', 'components', 'check_rings']
+__all__ = ['COLUMNS', 'clump_columns', 'components', 'check_rings', 'check_priors']
 
 COLUMNS = {
     'seed': 'seed of the row',
@@ -133,3 +133,24 @@ def check_rings(systems, shape, scale):
         raise TableError(f'row {row} has theta_e = {theta_e[row]:g} arcsec, so that its critical '
                          f'curve lies outside the stamp, whose corners are {corner:.3g} arcsec '
                          'from its center')
+
+
+def check_priors(simulator):
+    """Raise if a prior of `SieSersic` is empty or holds values that no system can have."""
+    theta_e = u.Quantity(simulator.theta_e)
+    if theta_e.shape not in ((), (2,)):
+        raise ConfigError(f'theta_e is one angle or two, not {simulator.theta_e}')
+    ends = np.broadcast_to(theta_e.to_value(u.arcsec), 2)
+    radii = u.Quantity(simulator.source_re).to_value(u.arcsec)
+    for name, pair, above, most in (
+            ('theta_e', ends, 0, np.inf), ('source_re', radii, 0, np.inf),
+            ('lens_q', simulator.lens_q, 0, 1), ('source_q', simulator.source_q, 0, 1),
+            ('source_n', simulator.source_n, 0.2, 10), ('beta', simulator.beta, -1e-9, np.inf),
+            ('clumps', simulator.clumps, -1, 100), ('clump_share', simulator.clump_share, 0, 1),
+            ('clump_re', u.Quantity(simulator.clump_re).to_value(u.arcsec), 0, np.inf),
+            ('r_magnitude', simulator.r_magnitude, -np.inf, np.inf)):
+        if len(pair) != 2 or not above < pair[0] <= pair[1] <= most:
+            raise ConfigError(f'{name} is drawn between two ends, least first, within '
+                              f'({max(above, 0):g}, {most:g}]; {getattr(simulator, name)} is not')
+    if not all(isinstance(number, int | np.integer) for number in simulator.clumps):
+        raise ConfigError(f'clumps are counted in whole numbers; {simulator.clumps} are not')

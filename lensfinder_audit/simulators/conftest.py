@@ -2,4 +2,6 @@
 """Modules whose package is not installed hold no examples that could be tested."""
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec('lenstronomy') else ['lenstronomy.py']
+NEEDS = {'lenstronomy.py': 'lenstronomy', '_trace_torch.py': 'torch'}
+
+collect_ignore = [path for path, package in NEEDS.items() if not find_spec(package)]

@@ -9,13 +9,15 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.exceptions import ConfigError, MissingDependencyError, TableError
 from lensfinder_audit.interfaces import InjectionSimulator
 from lensfinder_audit.psf import check_psf, convolve
-from lensfinder_audit.raytrace import find_backend, magnify_systems, trace_systems
+from lensfinder_audit.raytrace import (BACKENDS, check_backend, check_sampling, find_backend,
+                                       magnify_systems, trace_systems)
 from lensfinder_audit.simulators._row_generators import row_generators
-from lensfinder_audit.simulators._sersic_systems import (COLUMNS, check_rings, clump_columns,
-                                                         components)
+from lensfinder_audit.simulators._sersic_systems import (COLUMNS, check_priors, check_rings,
+                                                         clump_columns, components)
+from lensfinder_audit.simulators._stamp_draws import add_photometry
 from lensfinder_audit.tables import require_columns
 
 __all__ = ['SieSersic']
@@ -64,12 +66,18 @@ class SieSersic(InjectionSimulator):
         Sample each pixel at ``subpixels`` x ``subpixels`` points instead, to
         see what that costs.
     backend : str, optional
-        ``'numba'`` or ``'numpy'``; by default, numba where it is installed.
+        ``'numba'`` or ``'numpy'``; by default, numba where it is installed. Or
+        ``'torch'``, for GPUs.
+    device : str, optional
+        Where torch renders, such as ``'cuda'``.
 
     Raises
     ------
     ConfigError
-        If a range is empty or holds values that no system can have.
+        If a range is empty or holds values that no system can have, or there is
+        no such backend or device.
+    MissingDependencyError
+        If torch is asked for and cannot be imported.
 
     Notes
     -----
@@ -100,13 +108,16 @@ class SieSersic(InjectionSimulator):
                  offset=0.05 * u.arcsec, beta=(0.1, 0.4), source_re=(0.15, 0.5) * u.arcsec,
                  source_n=(0.5, 2.0), source_q=(0.3, 1.0), r_magnitude=(23.0, 26.0),
                  g_r=(1.15, 0.30), r_z=(0.85, 0.20), clumps=(0, 0), clump_share=(0.05, 0.3),
-                 clump_re=(0.02, 0.06) * u.arcsec, tolerance=1e-5, subpixels=None, backend=None):
+                 clump_re=(0.02, 0.06) * u.arcsec, tolerance=1e-5, subpixels=None, backend=None,
+                 device='cpu'):
         self.theta_e, self.lens_q, self.shear, self.offset = theta_e, lens_q, shear, offset
         self.beta, self.source_re, self.source_n = beta, source_re, source_n
         self.source_q, self.r_magnitude, self.g_r, self.r_z = source_q, r_magnitude, g_r, r_z
         self.clumps, self.clump_share, self.clump_re = clumps, clump_share, clump_re
-        self.tolerance, self.subpixels, self.backend = tolerance, subpixels, backend
-        self._check()
+        self.tolerance, self.subpixels = tolerance, subpixels
+        self.backend, self.device = backend, device
+        check_priors(self)
+        self._check_device()
 
     def draw(self, hosts, *, seeds):
         """
@@ -139,7 +150,7 @@ class SieSersic(InjectionSimulator):
         r = values.pop('r')
         systems = QTable({**values, 'magnification': np.ones(len(seeds))})
         systems['magnification'] = self.magnification(systems)
-        _add_photometry(systems, {'g': r + color[0], 'r': r, 'z': r - color[1]})
+        add_photometry(systems, {'g': r + color[0], 'r': r, 'z': r - color[1]})
         told = COLUMNS.copy()
         for number in range(1, self.clumps[1] + 1):
             told |= clump_columns(number)
@@ -166,7 +177,8 @@ class SieSersic(InjectionSimulator):
         ConfigError
             If a system is not possible, such as an axis ratio above 1.
         """
-        total, backend = np.zeros(len(systems)), find_backend(self.backend)
+        backend = find_backend(None if self.backend == 'torch' else self.backend)
+        total = np.zeros(len(systems))
         for rows, share, lenses, sources in components(systems):
             total[rows] += share * magnify_systems(lenses, sources, backend=backend)
         return total
@@ -207,6 +219,9 @@ class SieSersic(InjectionSimulator):
         scale = pixel_scale.to_value(u.arcsec)
         parts = list(components(systems))
         check_rings(systems, shape, scale)
+        flux = np.stack([u.Quantity(systems[name], u.nmgy).value for name in names], axis=1)
+        if self.backend == 'torch':
+            return self._render_in_torch(parts, flux, psf, shape, pixel_scale)
         traced = np.zeros((len(systems), *shape), dtype=np.float32)
         for rows, share, lenses, sources in parts:
             found = trace_systems(lenses, sources, shape=shape, pixel_scale=scale,
@@ -216,8 +231,22 @@ class SieSersic(InjectionSimulator):
                 traced = found.astype(np.float32, copy=False)
             else:
                 traced[rows] += share.astype(np.float32)[:, None, None] * found
-        flux = np.stack([u.Quantity(systems[name], u.nmgy).value for name in names], axis=1)
         return convolve(traced[:, None], psf, pixel_scale, pixel_integrated=True, weights=flux)
+
+    def _render_in_torch(self, parts, flux, psf, shape, pixel_scale):
+        check_sampling(self.tolerance, self.subpixels)
+        torch = _torch_path()
+        return torch.render(parts, flux, psf, shape=shape, pixel_scale=pixel_scale,
+                            scale=pixel_scale.to_value(u.arcsec), tolerance=self.tolerance,
+                            subpixels=self.subpixels, device=torch.find_device(self.device))
+
+    def _check_device(self):
+        check_backend(self.backend, (*BACKENDS, 'torch'))
+        if self.backend == 'torch':
+            _torch_path().find_device(self.device)
+        elif self.device != 'cpu':
+            raise ConfigError(f"device={self.device!r} needs backend='torch', not "
+                              f'{self.backend!r}; the others render on the CPU')
 
     def _parameters(self, seeds):
         """Draw everything but the fluxes, each row from its own generator."""
@@ -242,24 +271,15 @@ class SieSersic(InjectionSimulator):
                   'r_z': self.r_z[0] + self.r_z[1] * normal[5]}
         return values | (_clumps(self, values, more) if self.clumps[1] else {})
 
-    def _check(self):
-        theta_e = u.Quantity(self.theta_e)
-        if theta_e.shape not in ((), (2,)):
-            raise ConfigError(f'theta_e is one angle or two, not {self.theta_e}')
-        ends = np.broadcast_to(theta_e.to_value(u.arcsec), 2)
-        radii = u.Quantity(self.source_re).to_value(u.arcsec)
-        for name, pair, above, most in (
-                ('theta_e', ends, 0, np.inf), ('source_re', radii, 0, np.inf),
-                ('lens_q', self.lens_q, 0, 1), ('source_q', self.source_q, 0, 1),
-                ('source_n', self.source_n, 0.2, 10), ('beta', self.beta, -1e-9, np.inf),
-                ('clumps', self.clumps, -1, 100), ('clump_share', self.clump_share, 0, 1),
-                ('clump_re', u.Quantity(self.clump_re).to_value(u.arcsec), 0, np.inf),
-                ('r_magnitude', self.r_magnitude, -np.inf, np.inf)):
-            if len(pair) != 2 or not above < pair[0] <= pair[1] <= most:
-                raise ConfigError(f'{name} is drawn between two ends, least first, within '
-                                  f'({max(above, 0):g}, {most:g}]; {getattr(self, name)} is not')
-        if not all(isinstance(number, int | np.integer) for number in self.clumps):
-            raise ConfigError(f'clumps are counted in whole numbers; {self.clumps} are not')
+
+def _torch_path():
+    try:
+        from lensfinder_audit.simulators import _trace_torch
+    except ImportError as error:
+        raise MissingDependencyError("backend='torch' needs torch, which cannot be imported: pip "
+                                     "install 'lensfinder_audit[torch]', or leave backend out"
+                                     ) from error
+    return _trace_torch
 
 
 def _chance(rng, clumps):
@@ -294,14 +314,3 @@ def _clumps(simulator, values, level):
 
 def _uniform(ends, level):
     return ends[0] + (ends[1] - ends[0]) * level
-
-
-def _add_photometry(systems, magnitudes):
-    for band, values in magnitudes.items():
-        lensed = values - 2.5 * np.log10(systems['magnification'])
-        for name, column, what in (
-                (f'source_mag_{band}', u.Magnitude(values, u.ABmag), 'unlensed magnitude'),
-                (f'source_flux_{band}', 10 ** (0.4 * (22.5 - values)) * u.nmgy, 'unlensed flux'),
-                (f'lensed_mag_{band}', u.Magnitude(lensed, u.ABmag), 'magnitude of all images')):
-            systems[name] = column
-            systems[name].info.description = f'{what} in {band}'

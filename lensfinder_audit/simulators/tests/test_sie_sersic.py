@@ -1,5 +1,6 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Systems follow their priors and seeds; images hold their flux."""
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +10,9 @@ from astropy.table import QTable
 from numpy.testing import assert_allclose
 from scipy.stats import kstest
 
-from lensfinder_audit.exceptions import ConfigError, ConformanceError, TableError
+from lensfinder_audit import simulators
+from lensfinder_audit.exceptions import (ConfigError, ConformanceError, MissingDependencyError,
+                                         TableError)
 from lensfinder_audit.lensing import SieShear
 from lensfinder_audit.plugins import load_plugin
 from lensfinder_audit.psf import GaussianPSF, MoffatPSF, psf_from_table
@@ -288,3 +291,18 @@ def test_a_psf_that_is_wider_than_the_stamp_is_named():
     psf = MoffatPSF(np.full((4, 1), 30.0) * u.arcsec)
     with pytest.raises(TableError, match='FWHM of 30 arcsec, and the stamp is 26.5 arcsec wide'):
         SieSersic().render(systems, bands='r', psf=psf, **STAMP)
+
+
+def test_torch_where_there_is_none_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'lensfinder_audit.simulators._trace_torch', None)
+    monkeypatch.delattr(simulators, '_trace_torch', raising=False)
+    with pytest.raises(MissingDependencyError, match='needs torch, .*: pip install') as said:
+        SieSersic(backend='torch')
+    assert '\n' not in str(said.value)
+
+
+def test_backends_and_devices_that_do_not_go_together_are_refused():
+    with pytest.raises(ConfigError, match="no backend 'torhc'; .*'torch'.*Did you mean 'torch'"):
+        SieSersic(backend='torhc')
+    with pytest.raises(ConfigError, match="device='cuda' needs backend='torch', not 'numpy'"):
+        SieSersic(backend='numpy', device='cuda')
