@@ -1,4 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -159,3 +162,12 @@ def test_command_scores_with_two_networks_as_one_finder(tmp_path):
     assert np.abs(tables['one'] - tables['two']).max() > 0.01
     assert_allclose(read_table(tmp_path / 'mean.parquet')['score'],
                     (tables['one'] + tables['two']) / 2, rtol=1e-5, atol=1e-6)
+
+
+def test_without_torch_a_checkpoint_says_what_to_install():
+    code = ("import sys; sys.modules['torch'] = None\n"
+            "from lensfinder_audit.plugins import load_plugin\n"
+            "load_plugin('classifiers', 'torch_checkpoint')")
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
+    assert "needs 'torch', which is not installed: pip install 'lensfinder_audit[torch]'" in (
+        done.stderr)
