@@ -228,6 +228,10 @@ def _unmasked(column):
         return np.where(np.asarray(column.mask), '', text)
     if kind in 'iu':
         return column.astype(float).filled(np.nan)
+    if kind == 'f' and hasattr(column, 'unmasked'):  # whose unit may be none that NaN can be given
+        found = column.unmasked.copy()
+        found.view(np.ndarray)[np.asarray(column.mask)] = np.nan
+        return found
     return column.filled('' if kind in 'SU' else np.nan if kind == 'f' else None)
 
 

@@ -1,6 +1,5 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Completeness over the sky: maps of a selection function, and their totals."""
-import healpy
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable
@@ -126,6 +125,8 @@ def _averages(selection, pixels, values, weight, place, n):
 
 
 def _with_positions(found, nside, meta):
+    import healpy  # brings matplotlib, which no other measurement needs
+
     ra, dec = healpy.pix2ang(nside, np.asarray(found['healpix']), nest=True, lonlat=True)
     head = {'healpix': found.pop('healpix'), 'ra': ra * u.deg, 'dec': dec * u.deg}
     return QTable({**head, **found}, meta={**meta, 'nside': nside, 'ordering': 'NESTED'})
