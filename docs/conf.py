@@ -26,7 +26,8 @@ version = release.partition('+')[0]
 needs_sphinx = '7.0'
 extensions += ['generated_pages']
 exclude_patterns += ['generated/plugins_*.rst', 'generated/schemas.rst', 'generated/cli_*.rst',
-                     'generated/more_*.rst', 'generated/model_card.rst', 'nitpick-exceptions.txt', 'examples']
+                     'generated/more_*.rst', 'generated/model_card.rst', 'nitpick-exceptions.txt',
+                     'examples']
 templates_path = []
 
 ONLINE = 'READTHEDOCS' in os.environ or 'LENSFINDER_AUDIT_DOCS_ONLINE' in os.environ

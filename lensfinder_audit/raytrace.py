@@ -100,7 +100,7 @@ def trace_systems(lenses, sources, *, shape, pixel_scale, tolerance=1e-5, subpix
     Parameters
     ----------
     lenses, sources : (n, 9) and (n, 11) `~numpy.ndarray`
-        As `lensfinder_audit.simulators._system_rows.pack` returns them.
+        As ``lensfinder_audit.simulators._system_rows.pack`` returns them.
     shape, pixel_scale, tolerance, subpixels, backend
         As for `lensed_image`.
 
@@ -216,7 +216,7 @@ def magnify_systems(lenses, sources, *, backend=None):
     Parameters
     ----------
     lenses, sources : (n, 9) and (n, 11) `~numpy.ndarray`
-        As `lensfinder_audit.simulators._system_rows.pack` returns them.
+        As ``lensfinder_audit.simulators._system_rows.pack`` returns them.
     backend : str, optional
         As for `lensed_image`.
 

@@ -308,5 +308,5 @@ def _random(sample, found, cutout):
     known = sample.pixels >= 0
     fraction = np.mean(sample.split[known] == 'train') if known.any() else 0.0
     share = random_overlap(sample.pixels[known], fraction)
-    found.note('random split', f'a split drawn row by row, with {fraction:.1%} in train, would have '
-                               f'{share:.1%} of its held-out objects in pixels of training ones')
+    found.note('random split', f'a split drawn row by row, with {fraction:.1%} in train, would '
+                               f'have {share:.1%} of its held-out objects in pixels of training ones')

@@ -176,5 +176,5 @@ def _stop(pool):
     for process in processes:
         process.terminate()
     for process in processes:
-        while process.is_alive():  # the pool's own thread waits for it too, and one of the two is told
+        while process.is_alive():  # the pool's own thread waits too, and one of the two is told
             process.join(0.1)

@@ -156,7 +156,8 @@ def auc_interval(score, label, *, weight=None, group=None, confidence=0.95):
     se = _standard_error(influence, sample.label, group)
     if not se > 1e-12:
         return _by_disjoint_pairs(sample, area, se, group, confidence)
-    half = stdtrit(_freedom(influence, sample.label, group), (1 + confidence) / 2) * se / (area * (1 - area))
+    freedom = _freedom(influence, sample.label, group)
+    half = stdtrit(freedom, (1 + confidence) / 2) * se / (area * (1 - area))
     lo, hi = expit(logit(area) + half * np.array([-1, 1]))
     kind = 'delong' if weight is None else 'linearised'
     name = f'{"" if group is None else "clustered "}{kind} (logit)'

@@ -33,7 +33,7 @@ def frechet_distance(first, second):
     Returns
     -------
     distance : float
-        |m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)) [1]_; on finite samples of the
+        ``|m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2))`` [1]_; on finite samples of the
         same distribution it is above 0.
 
     References

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 __all__ = ['COLOURS', 'MARKERS', 'WIDE', 'NARROW', 'DPI', 'new_figure', 'interval_words',
            'add_note', 'mark_simulated', 'sample_style', 'sample_words', 'object_words',
-           'finder_style', 'styled', 'values', 'group_rows', 'group_indices', 'plain', 'panel_title']
+           'finder_style', 'styled', 'values', 'group_rows', 'group_indices', 'plain',
+           'panel_title']
 
 #: Okabe-Ito colours, without the yellow, which white paper swallows.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')

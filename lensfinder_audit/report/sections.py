@@ -29,8 +29,8 @@ _TITLES = {
         'apart from completeness.'),
     'recovery': (
         'Injection and recovery', 'Lensed sources injected into galaxies of the sample, and the '
-        'fraction that the finder recovers. It holds for sources and lenses like the injected ones; '
-        'on fewer hosts than the stated minimum a cell is unsupported.'),
+        'fraction that the finder recovers. It holds for sources and lenses like the injected '
+        'ones; on fewer hosts than the stated minimum a cell is unsupported.'),
     'false_positives': (
         'False positives', 'The fraction of objects taken to be negatives at or above the '
         'threshold. Lenses that hide among the negatives count as false positives here.'),

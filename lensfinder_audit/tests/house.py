@@ -40,8 +40,8 @@ _PARTS = {
 
 # What the modules of one package share: their names serve each other, not users,
 # and a docstring of one line is enough.
-_SHARED = ('cli.', 'checks.', 'plotting.', 'report.', 'measure.calibration_fit', 'measure.multinomial',
-           'measure.probability', 'measure.ranked')
+_SHARED = ('cli.', 'checks.', 'plotting.', 'report.', 'measure.calibration_fit',
+           'measure.multinomial', 'measure.probability', 'measure.ranked')
 
 
 def is_shared(name):

@@ -217,7 +217,8 @@ def test_published_report_says_agreement(published, tmp_path):
 
 def test_rows_of_the_other_class_are_left_out_with_a_note():
     table = QTable({'label': np.arange(400) < 200, 'score': np.linspace(1, 0, 400)})
-    result = audit(table, negatives=QTable({'object_id': np.char.add('n', np.arange(50).astype(str)),
+    names = np.char.add('n', np.arange(50).astype(str))
+    result = audit(table, negatives=QTable({'object_id': names,
                                             'label': np.arange(50) < 5,
                                             'score': np.linspace(0, 1, 50)}), n_resamples=200)
     assert result.summary['n_left_out'] == 205

@@ -117,7 +117,8 @@ def tree_files():
     if done is not None and done.returncode == 0:
         return [ROOT / name for name in done.stdout.split('\0') if name]
     skipped = re.compile(r'(^|/)(\.git|\.venv[^/]*|\.tox|\.tmp|_build|api|generated|build|dist|'
-                         r'__pycache__|\.hypothesis|\.pytest_cache|example-audit|demo|[^/]*egg-info)/')
+                         r'__pycache__|\.hypothesis|\.pytest_cache|example-audit|demo|'
+                         r'[^/]*egg-info)/')
     found = (path for path in ROOT.rglob('*') if path.is_file())
     return [path for path in found if not skipped.search(f'{path.relative_to(ROOT)}')]
 
