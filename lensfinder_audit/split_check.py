@@ -309,4 +309,5 @@ def _random(sample, found, cutout):
     fraction = np.mean(sample.split[known] == 'train') if known.any() else 0.0
     share = random_overlap(sample.pixels[known], fraction)
     found.note('random split', f'a split drawn row by row, with {fraction:.1%} in train, would '
-                               f'have {share:.1%} of its held-out objects in pixels of training ones')
+                               f'have {share:.1%} of its held-out objects in pixels of training '
+                               'ones')
