@@ -18,6 +18,9 @@ _FAMILIES = {'seeing': ('psfsize', 'seeing'), 'depth': ('psfdepth', 'galdepth', 
 #: A class with fewer values of a family carries no number.
 _LEAST = 20
 
+#: Of more objects of a class, so many are drawn at random.
+_MOST = 50_000
+
 
 def condition_shortcuts(case):
     """Probe position and every family of conditions, alone and all together."""
@@ -82,7 +85,8 @@ def gate_table(sets, label, *, group=None, n_permutations=0, confidence=0.95, se
     Returns
     -------
     table : `~astropy.table.QTable`
-        Schema ``shortcuts``; a set that too few objects have is *not known*.
+        Schema ``shortcuts``; a set that too few objects have is *not known*. Of more than
+        50,000 objects of a class so many are drawn at random.
     """
     rows = []
     for name, found in sets.items():
@@ -93,6 +97,7 @@ def gate_table(sets, label, *, group=None, n_permutations=0, confidence=0.95, se
         rows.append(row)
         if min(row['n_lenses'], row['n_negatives']) < _LEAST:
             continue
+        keep = _thinned(keep, label, seed)
         try:
             result = probe(found.features(keep), label[keep],
                            group=None if group is None else group[keep], confidence=confidence,
@@ -105,6 +110,16 @@ def gate_table(sets, label, *, group=None, n_permutations=0, confidence=0.95, se
     table.meta = schema_meta('shortcuts', confidence=confidence, n_permutations=n_permutations,
                              seed=seed, interval='out-of-fold delong')
     return check_table(table, 'shortcuts')
+
+
+def _thinned(keep, label, seed):
+    """Keep at most `_MOST` rows of either class."""
+    rng, kept = np.random.default_rng([seed, 0x7419]), keep.copy()
+    for side in (label, ~label):
+        rows = np.flatnonzero(keep & side)
+        if len(rows) > _MOST:
+            kept[rng.permutation(rows)[_MOST:]] = False
+    return kept
 
 
 def gate_findings(table, limits, check, evidence, words, advice):
