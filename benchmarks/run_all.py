@@ -49,9 +49,10 @@ BENCHMARKS = (
               '1,000 times', r'bound: .*\((\d+)\)', '{0} times the CPU time'),
     Benchmark('audit_scale', 'AUC and all fractions, without bootstrap and report',
               '450,000 rows in 30 s and 2 GB',
-              r'([\d,]+) audit +(\S+) +\S+ +(\S+) +(\S+) +(\S+).*\n.*, write (\S+) s; (\S+) times',
-              '{0} rows: {1} s wall ({5} s of it writing), {2} GB, {4} CPU s per million rows, '
-              '{6} times the peer'),
+              r'([\d,]+) audit +(\S+) +\S+ +(\S+) +(\S+) +(\S+).*\n.*\((\S+) of it checks\), write '
+              r'(\S+) s; (\S+) times',
+              '{0} rows: {1} s wall ({5} s of it checks, {6} s writing), {2} GB, {4} CPU s per '
+              'million rows, {7} times the peer'),
     Benchmark('interval_coverage', 'the nominal 95 %',
               'named intervals within 1.5 points on average, at ten effective events or more',
               r'^(\w[\w, ]*): mean coverage (.*)$', '{0}: {1}',

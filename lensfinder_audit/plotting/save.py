@@ -1,6 +1,11 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Figures as files whose bytes depend on nothing but the figure."""
+import pickle
+import subprocess
+import sys
+import tempfile
 import warnings
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -9,7 +14,10 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
 from lensfinder_audit.plotting.style import DPI, styled
 
-__all__ = ['figure_png', 'save_figures']
+__all__ = ['figure_png', 'save_figure', 'save_figures']
+
+#: More figures than this are shared with another process.
+_FEW = 8
 
 
 def figure_png(item):
@@ -50,12 +58,52 @@ def save_figures(figures, folder):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for item in figures:
-        for suffix, content in (('.png', figure_png(item)), ('.pdf', _pdf(item['figure']))):
-            paths.append(folder / (item['name'] + suffix))
-            paths[-1].write_bytes(content)
-    return paths
+    shared = figures[1::2] if len(figures) > _FEW else []
+    with _another_process(shared, folder) as left_over:
+        for item in figures[::2] if shared else figures:
+            save_figure(item, folder)
+    for item in left_over:
+        save_figure(item, folder)
+    for item in shared:
+        item.setdefault('png', _path(item, folder, '.png').read_bytes())
+    return [_path(item, folder, suffix) for item in figures for suffix in ('.png', '.pdf')]
+
+
+def save_figure(item, folder):
+    """Write one figure as PNG and as PDF."""
+    _path(item, folder, '.png').write_bytes(figure_png(item))
+    _path(item, folder, '.pdf').write_bytes(_pdf(item['figure']))
+
+
+def _path(item, folder, suffix):
+    return folder / (item['name'] + suffix)
+
+
+@contextmanager
+def _another_process(figures, folder):
+    """Draw figures in a process of their own meanwhile; give what it could not, at the end."""
+    left_over = []
+    if not figures:
+        yield left_over
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        parcel = Path(scratch) / 'figures'
+        try:
+            parcel.write_bytes(pickle.dumps([{key: item[key] for key in ('name', 'figure')}
+                                             for item in figures]))
+        except (pickle.PicklingError, AttributeError, TypeError):  # a figure with a local function
+            yield left_over
+            left_over += figures
+            return
+        with subprocess.Popen([sys.executable, '-m', 'lensfinder_audit.plotting._draw_parcel',
+                               str(parcel), str(folder)], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                yield left_over
+                failed = process.wait()
+            finally:
+                process.kill()
+    left_over += figures if failed else []
 
 
 def _pdf(figure):
