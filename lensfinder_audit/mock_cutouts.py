@@ -5,11 +5,12 @@ from operator import add
 from pathlib import Path
 
 import numpy as np
-from astropy.table import QTable, vstack
+from astropy.table import vstack
 
 from lensfinder_audit.cutouts import CutoutStore, CutoutWriter
 from lensfinder_audit.engines.local import LocalEngine
 from lensfinder_audit.exceptions import ConfigError
+from lensfinder_audit.files import read_table, write_whole
 from lensfinder_audit.manifest import read_manifest, write_manifest
 from lensfinder_audit.mock_sample import mock_sample
 from lensfinder_audit.survey import PIXEL_SCALE
@@ -63,7 +64,7 @@ def write_mock_survey(folder, *, n_rows, seed=0, workers=None, progress=None, **
     with CutoutWriter(folder / 'cutouts', bands='grz', shape=(101, 101),
                       pixel_scale=PIXEL_SCALE) as writer:
         for path in parts:
-            tables.append(QTable.read(path))
+            tables.append(read_table(path))
             writer.add(tables[-1]['object_id'], np.load(path.with_suffix('.npy')))
             path.with_suffix('.npy').unlink()
             path.unlink()
@@ -80,7 +81,7 @@ def _render(first, *, folder, n_rows, seed, options):
     table.remove_columns([name for name in _LEFT_OUT if name in table.colnames])
     path = folder / f'{first:09d}.parquet'
     table.meta = {'simulated': True}
-    table.write(path)
+    write_whole(table, path)
     np.save(path.with_suffix('.npy'), images)
     return [path]
 
