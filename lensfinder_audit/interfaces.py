@@ -412,7 +412,18 @@ class InjectionSimulator(Plugin):
 
 
 class Engine(Plugin):
-    """Run a function over partitions, on one machine or on many."""
+    """
+    Run a function over partitions, on one machine or on many.
+
+    An engine is also a context manager: between ``with`` and its end it may keep what
+    is slow to start, such as the workers of a cluster of its own, for the next call.
+    """
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
 
     @abstractmethod
     def map_reduce(self, function, partitions, merge, *, progress=None):

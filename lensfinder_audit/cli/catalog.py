@@ -2,6 +2,8 @@
 """``lensfinder-audit catalog``: the positives of a study."""
 import click
 
+from lensfinder_audit.cli.options import engine_options, make_engine
+
 __all__ = ['catalog_command']
 
 _MARKER = 'positives.parquet'
@@ -22,9 +24,9 @@ def catalog_command():
               show_default=True, help='Greatest separation of a match, arcsec.')
 @click.option('--footprint', type=click.FloatRange(1, 3600), default=60.0, show_default=True,
               help='Without any object so near, a lens lies outside the files, arcsec.')
-@click.option('--workers', type=click.IntRange(1), default=1, show_default=True, help='Processes.')
+@engine_options(workers=1)
 @click.option('--overwrite', is_flag=True, help='Replace an earlier catalogue in DIR.')
-def build_command(plan, output, objects, match_radius, footprint, workers, overwrite):
+def build_command(plan, output, objects, match_radius, footprint, overwrite, **engine):
     """
     Merge the lists that PLAN (a YAML file) names by position; state for each lens
     its tier, how it was found, whether its arc can be seen, and why.
@@ -35,7 +37,7 @@ def build_command(plan, output, objects, match_radius, footprint, workers, overw
     refuse_folder(output, overwrite, _MARKER)
     table = build_catalog(load_catalog_plan(plan))
     if objects:
-        table = _match(table, objects, match_radius, footprint, workers)
+        table = _match(table, objects, match_radius, footprint, make_engine(**engine))
     counts = tier_counts(table)
     with whole_folder(output, overwrite=overwrite, marker=_MARKER) as folder:
         write_whole(table, folder / _MARKER)
@@ -47,10 +49,9 @@ def build_command(plan, output, objects, match_radius, footprint, workers, overw
     click.echo(output)
 
 
-def _match(table, objects, radius, footprint, workers):
+def _match(table, objects, radius, footprint, engine):
     from astropy import units as u
 
-    from lensfinder_audit.engines.local import LocalEngine
     from lensfinder_audit.exceptions import InputFileError
     from lensfinder_audit.negatives import plan_pool
     from lensfinder_audit.positives import match_objects
@@ -59,7 +60,7 @@ def _match(table, objects, radius, footprint, workers):
     for reason in plan.unreadable.values():
         raise InputFileError(reason)
     return match_objects(table, plan.pieces, radius=radius * u.arcsec,
-                         footprint=footprint * u.arcsec, engine=LocalEngine(workers=workers))
+                         footprint=footprint * u.arcsec, engine=engine)
 
 
 def _say(table):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from lensfinder_audit.cli.options import engine_options, make_engine
+
 __all__ = ['negatives_command']
 
 _MARKER = 'negatives.parquet'
@@ -27,12 +29,12 @@ def negatives_command():
 @click.option('--on', metavar='COLUMN', help='Column that it shares with SOURCES.')
 @click.option('--piece-rows', type=click.IntRange(1), default=1_000_000, show_default=True,
               help='Rows of a piece, which is read and written as a whole.')
-@click.option('--workers', type=click.IntRange(1), help='Processes. [as many as processors]')
+@engine_options()
 @click.option('--dry-run', is_flag=True, help='Only count rows and the disk that is needed.')
 @click.option('--overwrite', is_flag=True, help='Replace a finished pool of other rules in DIR.')
 @click.pass_context
-def pool_command(context, sources, output, rules, known, join, on, piece_rows, workers, dry_run,
-                 overwrite):
+def pool_command(context, sources, output, rules, known, join, on, piece_rows, dry_run, overwrite,
+                 **engine):
     """
     Apply the cuts of the rules to SOURCES (sweeps, Tractor files, Parquet, other
     tables, or folders of them).
@@ -41,7 +43,6 @@ def pool_command(context, sources, output, rules, known, join, on, piece_rows, w
     finished. A file that cannot be read is named, the others are pooled, and the
     exit code is 1.
     """
-    from lensfinder_audit.engines.local import LocalEngine
     from lensfinder_audit.exceptions import ConfigError
     from lensfinder_audit.negatives import cuts_table, make_pool, plan_pool
     from lensfinder_audit.sample_rules import load_rules
@@ -59,7 +60,7 @@ def pool_command(context, sources, output, rules, known, join, on, piece_rows, w
     with _Bar(len(plan.pieces), ' pieces') as bar:
         pool = make_pool(plan, output, rules, lenses=_positions(known), progress=bar,
                          join=(_table(join), on) if join else None,
-                         engine=LocalEngine(workers=workers), overwrite=overwrite)
+                         engine=make_engine(**engine), overwrite=overwrite)
     _print_table(cuts_table(pool), ['cut', 'n_before', 'n_fail', 'n_removed', 'n_left'])
     for place, reason in pool.failed.items():
         click.echo(f'Left out: {place}: {reason.removeprefix(place + ": ")}', err=True)
@@ -84,17 +85,16 @@ def pool_command(context, sources, output, rules, known, join, on, piece_rows, w
 @click.option('--clean-column', metavar='COLUMN', help='Its score. [the only one]')
 @click.option('--clean-threshold', type=float, default=0.4, show_default=True,
               help='Negatives with a higher score are removed and listed.')
-@click.option('--workers', type=click.IntRange(1), help='Processes. [as many as processors]')
+@engine_options()
 @click.option('--overwrite', is_flag=True, help='Replace an earlier sample in DIR.')
-def sample_command(pool, output, positives, per_stratum, seed, allow_incomplete, workers,
-                   overwrite, **clean):
+def sample_command(pool, output, positives, per_stratum, seed, allow_incomplete, overwrite,
+                   engine, address, workers, **clean):
     """
     Draw N1 (ordinary) and N2 (confuser-like) negatives from each stratum of POOL, with
     weights. Any partitioning and any number of workers give the same rows.
     """
     import shutil
 
-    from lensfinder_audit.engines.local import LocalEngine
     from lensfinder_audit.exceptions import ConfigError
     from lensfinder_audit.files import refuse_folder, whole_folder, write_whole
     from lensfinder_audit.negatives import Pool, cuts_table
@@ -109,7 +109,8 @@ def sample_command(pool, output, positives, per_stratum, seed, allow_incomplete,
                           'or give --allow-incomplete')
     parts = output.with_name(f'.{output.name}.parts')
     with _Bar(2 * len(pool.parts), ' parts') as bar:
-        sample = draw_sample(pool, seed=seed, engine=LocalEngine(workers=workers), parts=parts,
+        sample = draw_sample(pool, seed=seed, parts=parts,
+                             engine=make_engine(engine, address, workers),
                              positives=_count(positives, pool), per_stratum=per_stratum,
                              progress=bar)
     negatives, removed = _clean(sample.negatives, **clean)

@@ -5,7 +5,7 @@ import click
 from lensfinder_audit.exceptions import ConfigError
 
 __all__ = ['column_options', 'sample_options', 'read_pairs', 'read_bins', 'read_finders',
-           'read_numbers', 'given_options']
+           'read_numbers', 'given_options', 'engine_options', 'make_engine']
 
 # option, role of the column, help
 _COLUMNS = (('--id', 'object_id', 'unique name of the object'),
@@ -49,6 +49,80 @@ def sample_options(command):
                          **files)):
         command = option(command)
     return command
+
+
+def engine_options(workers=None):
+    """
+    Add the options that say where partitions are computed.
+
+    The command hands their values to `make_engine`.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Processes by default; without it as many as the machine has processors.
+
+    Returns
+    -------
+    decorator : callable
+        Adds ``engine``, ``address`` and ``workers`` to a command.
+    """
+    number = {'default': workers, 'show_default': True} if workers else {}
+    options = (
+        click.option('--workers', type=click.IntRange(1), **number, help='Processes on this '
+                     'machine.' + ('' if workers else ' [as many as processors]')),
+        click.option('--address', '--engine-address', 'address', metavar='ADDRESS',
+                     help='Where the engine runs: for dask the scheduler (tcp://host:8786 or its '
+                     'JSON file), for spark the master (spark://host:7077, yarn, k8s://..., '
+                     'local[4]). Without it workers are started here.'),
+        click.option('--engine', 'engine', default='local', show_default=True,
+                     metavar='local|dask|spark|NAME', help='Runs the partitions: processes of this '
+                     'machine, Dask, Spark or an engine plugin. All give the same rows.'))
+
+    def decorate(command):
+        for option in options:
+            command = option(command)
+        return command
+    return decorate
+
+
+def make_engine(engine='local', address=None, workers=None):
+    """
+    Make the engine that `engine_options` ask for; it is closed when the command ends.
+
+    Parameters
+    ----------
+    engine : str, optional
+        Name of the plugin.
+    address : str, optional
+        Of a cluster.
+    workers : int, optional
+        Processes on this machine. What is only the default of a command holds for
+        the local engine; others have their own.
+
+    Returns
+    -------
+    engine : `~lensfinder_audit.interfaces.Engine`
+        Ready for ``map_reduce``; nothing is started before that.
+    """
+    from lensfinder_audit.interfaces import parameter_names
+    from lensfinder_audit.plugins import load_plugin
+
+    context = click.get_current_context(silent=True)
+    cls = load_plugin('engines', engine)
+    given = {'address': address, 'workers': workers}
+    if engine != 'local' and _is_default(context, 'workers'):
+        given['workers'] = None
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given.keys() - parameter_names(cls):
+        raise ConfigError(f'the engine {engine!r} takes no --{name}' + (
+            '; give --engine dask or --engine spark with it' if engine == 'local' else ''))
+    made = cls(**given)
+    return context.with_resource(made) if context else made
+
+
+def _is_default(context, name):
+    return context is not None and context.get_parameter_source(name).name == 'DEFAULT'
 
 
 def read_pairs(values, option):
