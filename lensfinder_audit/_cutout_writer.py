@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from astropy import units as u
 
+from lensfinder_audit._scratch import LOCK, hold
 from lensfinder_audit.exceptions import (ConfigError, InputFileError, OutputExistsError,
                                          OutputFileError, TableError)
 from lensfinder_audit.files import whole_file
 from lensfinder_audit.stamps import cutout_quality
 
-__all__ = ['FORMAT', 'HEADER', 'INDEX', 'CutoutWriter', 'as_keys', 'locked', 'open_shard',
-           'shard_name']
+__all__ = ['FORMAT', 'HEADER', 'INDEX', 'CutoutWriter', 'as_keys', 'open_shard', 'shard_name']
 
 FORMAT = 'lensfinder_audit cutout store'
 HEADER = 'store.json'
@@ -87,7 +87,7 @@ class CutoutWriter:
     def __enter__(self):
         self._refuse()
         self._parts.mkdir(parents=True, exist_ok=True)
-        self._lock = locked(self._parts / 'lock', self.path)
+        self._lock = hold(self._parts / LOCK, self.path)
         try:
             self._begin()
         except BaseException:
@@ -330,17 +330,3 @@ def _read_part(path):
         return parquet.read_table(path)
     except (OSError, ValueError) as error:
         raise InputFileError(f'{path}: cannot be read: {error}') from error
-
-
-def locked(path, what):
-    """Hold a lock that ends with the process, so that two writers do not mix."""
-    stream = open(path, 'w')  # noqa: SIM115
-    try:
-        import fcntl
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:  # no such locks on this system
-        pass
-    except OSError as error:
-        stream.close()
-        raise OutputExistsError(f'{what} is being written by another process') from error
-    return stream

@@ -1,19 +1,31 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """
-Temporary folders beside an output, and those that a killed process left there.
+Locks of files, temporary folders beside an output, and those that a killed process
+left there.
 
 A process holds a lock in its folder for as long as it lives, so that a folder
 whose lock is free is nobody's.
 """
 import shutil
 
-_LOCK = 'lock'
+from lensfinder_audit.exceptions import OutputExistsError
+
+__all__ = ['LOCK', 'hold', 'clear_abandoned']
+
+#: Name of the locked file in a folder.
+LOCK = 'lock'
 
 
-def hold(folder):
-    """Lock a temporary folder until the stream that is returned is closed."""
-    stream = open(folder / _LOCK, 'w')  # noqa: SIM115
-    _lock(stream)
+def hold(path, what):
+    """
+    Lock a file until the stream that is returned is closed or the process ends.
+
+    Where another process holds it, the error says that of ``what``.
+    """
+    stream = open(path, 'w')  # noqa: SIM115
+    if _is_free(stream) is False:
+        stream.close()
+        raise OutputExistsError(f'{what} is being written by another process')
     return stream
 
 
@@ -25,23 +37,25 @@ def clear_abandoned(path):
 
 
 def _is_abandoned(folder):
-    if not (folder / _LOCK).is_file() or not (folder / 'new').is_dir() or (folder / 'old').exists():
+    if not (folder / LOCK).is_file() or not (folder / 'new').is_dir() or (folder / 'old').exists():
         return False  # not one of ours, or with what was there before still in it
     try:
-        with open(folder / _LOCK) as stream:
-            return _lock(stream)
+        with open(folder / LOCK) as stream:
+            return _is_free(stream) is True
     except OSError:
         return False
 
 
-def _lock(stream):
-    """Try to take the lock; tell whether it was free."""
+def _is_free(stream):
+    """Take the lock; tell whether it was free, `None` where there are no such locks."""
     try:
         import fcntl
-    except ImportError:  # no such locks on this system
-        return False
+    except ImportError:  # another system
+        return None
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:  # a file system without locks, as some of clusters are mounted
+        return None
     return True

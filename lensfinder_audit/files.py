@@ -12,7 +12,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from lensfinder_audit._scratch import clear_abandoned, hold
+from lensfinder_audit._scratch import LOCK, clear_abandoned, hold
 from lensfinder_audit.exceptions import InputFileError, OutputExistsError, OutputFileError
 
 __all__ = ['TABLE_SUFFIXES', 'read_table', 'write_whole', 'whole_file', 'whole_folder',
@@ -152,7 +152,7 @@ def whole_folder(path, *, overwrite=False, marker=None):
     path = _place(path)
     refuse_folder(path, overwrite, marker)
     clear_abandoned(path)
-    with _beside(path) as folder, hold(folder):
+    with _beside(path) as folder, hold(folder / LOCK, path):
         temporary = folder / 'new'
         temporary.mkdir()
         yield temporary

@@ -9,7 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
-from lensfinder_audit._cutout_writer import locked
+from lensfinder_audit._scratch import LOCK, hold
 from lensfinder_audit.exceptions import LensfinderAuditError, OutputExistsError
 from lensfinder_audit.files import whole_file
 
@@ -65,7 +65,7 @@ class Parts:
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputExistsError(f'{self.folder} is a file; give the name of a folder')
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = locked(self.folder / 'lock', self.folder)
+        self._lock = hold(self.folder / LOCK, self.folder)
         plan = self.folder / 'plan.json'
         if not plan.exists() or plan.read_text() != self._identity:
             self._clear()
