@@ -10,6 +10,8 @@ KEY_COLUMNS = ('release', 'brickid', 'objid', 'object_id', 'brickname')
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9),
         np.uint64(0x94D049BB133111EB))
 
+_BLOCK = 1 << 14  # what stays in the cache of a core while it is mixed
+
 
 def object_numbers(columns):
     """
@@ -48,13 +50,21 @@ def object_names(columns):
 
 def keyed_hash(numbers, seed):
     """Mix numbers with a seed, one to one (the finaliser of SplitMix64, twice)."""
+    numbers = np.asarray(numbers, dtype=np.uint64)
     with np.errstate(over='ignore'):
         key = _mixed(np.array([seed % 2**64], dtype=np.uint64))
-        return _mixed(_mixed(np.asarray(numbers, dtype=np.uint64) ^ key))
+        found = np.bitwise_xor(numbers, key)
+        for start in range(0, found.size, _BLOCK):
+            block = found[start:start + _BLOCK]
+            _mixed(_mixed(block))
+    return found
 
 
 def _mixed(values):
-    values = values + _MIX[0]
-    values = (values ^ (values >> np.uint64(30))) * _MIX[1]
-    values = (values ^ (values >> np.uint64(27))) * _MIX[2]
-    return values ^ (values >> np.uint64(31))
+    """Mix in place."""
+    values += _MIX[0]
+    for shift, factor in ((30, _MIX[1]), (27, _MIX[2])):
+        values ^= values >> np.uint64(shift)
+        values *= factor
+    values ^= values >> np.uint64(31)
+    return values

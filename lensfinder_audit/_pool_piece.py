@@ -37,12 +37,21 @@ class PoolPiece:
             return [{'piece': str(piece), 'failed': str(error)}]
         if tables:
             import pyarrow as pa
-            from pyarrow import parquet
             table = pa.concat_tables(tables).combine_chunks()
-            self.parts.save(number, lambda path: parquet.write_table(table, path))
+            self.parts.save(number, lambda path: _write(table, path))
         summary |= {'number': number, 'mark': mark}
         self.parts.save(number, lambda path: path.write_text(json.dumps(summary)), suffix='.json')
         return [summary]
+
+
+def _write(table, path):
+    """Few floats and keys come twice: codes for them would cost time and save nothing."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    coded = [item.name for item in table.schema if not pa.types.is_floating(item.type)
+             and item.name not in ('_number', 'objid')]
+    parquet.write_table(table, path, compression='lz4', use_dictionary=coded)
 
 
 def _number(piece):

@@ -9,11 +9,13 @@ settled among those.
 """
 import math
 from dataclasses import dataclass
+from operator import add
 
 import numpy as np
 from astropy.table import QTable
 
 from lensfinder_audit._pool_keys import KEY_COLUMNS, keyed_hash, object_names
+from lensfinder_audit._sample_passes import CountPass, TakePass, boundary
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.parts import Parts
 from lensfinder_audit.strata import Strata
@@ -148,17 +150,17 @@ def draw_sample(pool, *, seed, engine, positives=None, per_stratum=None, parts=N
     files = [str(pool.part(number)) for number in pool.parts]
     if not files:
         raise TableError(f'{pool.path}: the cuts left no object; pool.json says what each removed')
-    counts = engine.map_reduce(_Count(2 * len(strata), bits, seed), files, np.add,
+    counts = engine.map_reduce(CountPass(2 * len(strata), bits, seed), files, np.add,
                                progress=progress)
     available = counts.sum(axis=1).reshape(-1, 2)
     wanted, drawn = wanted_numbers(available, pool.rules, positives=positives,
                                    per_stratum=per_stratum)
-    last = _boundary(counts, drawn.ravel())
+    last = boundary(counts, drawn.ravel())
     with Parts(parts, {'seed': seed, 'last': last.tolist(), 'files': files,
                        'report': pool.report}, suffix='.parquet') as kept:
-        rows = engine.map_reduce(_Take(last, bits, seed, kept), list(enumerate(files)), _both,
-                                 progress=progress)
-        rows, drawn, twice = _settle(rows, drawn.ravel(), seed)
+        tables = engine.map_reduce(TakePass(last, bits, seed, kept), list(enumerate(files)), add,
+                                   progress=progress)
+    rows, drawn, twice = _settle(tables, drawn.ravel(), seed)
     return _sample(rows, pool, strata, wanted, drawn.reshape(-1, 2), available, twice,
                    {'seed': seed, 'per_stratum': per_stratum}, positives)
 
@@ -168,67 +170,11 @@ def _bits_of(groups):
     return max(6, min(12, 20 - math.ceil(math.log2(max(groups, 1)))))
 
 
-def _bins(hashes, bits):
-    return (hashes >> np.uint64(64 - bits)).astype(np.int64)
-
-
-class _Count:
-    """First pass: how many objects of each group have a hash in each bin."""
-
-    def __init__(self, groups, bits, seed):
-        self.groups, self.bits, self.seed = groups, bits, seed
-
-    def __call__(self, path):
-        from pyarrow import parquet
-
-        counts = np.zeros(self.groups << self.bits, dtype=np.int64)
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(1 << 18, columns=['_group', '_number']):
-                hashes = keyed_hash(batch['_number'].to_numpy(), self.seed)
-                place = (batch['_group'].to_numpy().astype(np.int64) << self.bits) + _bins(
-                    hashes, self.bits)
-                counts += np.bincount(place, minlength=len(counts))
-        return counts.reshape(self.groups, -1)
-
-
-def _boundary(counts, drawn):
-    """Return the bin of each group in which the wanted number is reached, -1 for none wanted."""
-    reached = np.cumsum(counts, axis=1) >= drawn[:, None]
-    return np.where(drawn > 0, np.argmax(reached, axis=1), -1)
-
-
-class _Take:
-    """Second pass: the rows of a part that can be in the sample."""
-
-    def __init__(self, last, bits, seed, kept):
-        self.last, self.bits, self.seed, self.kept = last, bits, seed, kept
-
-    def __call__(self, numbered):
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        number, path = numbered
-        found = self.kept.load(number, parquet.read_table)
-        if found is not None:
-            return found
-        tables = []
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(1 << 18):
-                hashes = keyed_hash(batch['_number'].to_numpy(), self.seed)
-                keep = _bins(hashes, self.bits) <= self.last[batch['_group'].to_numpy()]
-                tables.append(pa.table(batch).filter(pa.array(keep)))
-        found = pa.concat_tables(tables).combine_chunks()
-        self.kept.save(number, lambda place: parquet.write_table(found, place))
-        return found
-
-
-def _both(one, two):
-    import pyarrow as pa
-    return pa.concat_tables([one, two], promote_options='permissive')
-
-
-def _settle(rows, drawn, seed):
+def _settle(tables, drawn, seed):
     """Keep the wanted number of least hash in each group; an object that came twice counts once."""
+    import pyarrow as pa
+
+    rows = pa.concat_tables(tables, promote_options='permissive')
     group, number = rows['_group'].to_numpy(), rows['_number'].to_numpy()
     order = np.lexsort((number, keyed_hash(number, seed), group))
     group, number = group[order], number[order]
