@@ -15,6 +15,7 @@ from astropy import units as u
 from astropy.table import QTable, Table
 
 import lensfinder_audit
+from lensfinder_audit.audit_inputs import described, open_all, recorded
 from lensfinder_audit.config import AuditOptions, InputFile, nested_options
 from lensfinder_audit.crossmatch import join_conditions, sky_positions
 from lensfinder_audit.exceptions import (ConfigError, MeasurementError, TableError,
@@ -88,8 +89,8 @@ class AuditResult:
         write_audit(self, folder, overwrite=overwrite, figures=figures)
 
 
-def audit(scores, *, negatives=None, conditions=(), store=None, known=None, progress=None,
-          **options):
+def audit(scores, *, negatives=None, conditions=(), store=None, known=None, injections=None,
+          classifier=None, progress=None, **options):
     """
     Audit one or more finders from a table of their scores.
 
@@ -106,6 +107,12 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, prog
         Stamps of the objects, for the checks that look at them.
     known : `~astropy.table.Table`, str, `~pathlib.Path` or sequence of them, optional
         Catalogues of known lenses and candidates, to be found among the negatives.
+    injections : `~astropy.table.Table`, str or `~pathlib.Path`, optional
+        Injections, or the folder that ``lensfinder-audit inject`` wrote, for the checks
+        that look at them; those of their images need ``--keep-images``.
+    classifier : `~lensfinder_audit.interfaces.Classifier`, optional
+        The finder itself, for the checks of how it answers to changed stamps, and whose
+        embedding the realism gate takes.
     progress : callable, optional
         Called with a few words before each step.
     **options
@@ -134,8 +141,13 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, prog
     options = AuditOptions.of(**options)
     tables, inputs = _read_inputs(scores, negatives, conditions)
     names = {role: str(found[0].path) for role, found in inputs.items() if len(found) == 1}
+    beside = {'store': store, 'known': known, 'injections': injections}
+    opened = open_all(**beside, classifier=classifier)
     sample, kinds, notes = build_sample(tables, options, names=names)
     summary = _summary(sample, kinds, notes, tables, inputs, options)
+    more = recorded(**beside)
+    summary['inputs'] += described(more, opened)
+    inputs |= more
     from lensfinder_audit.composition import measure_all
     from lensfinder_audit.findings import collect_findings
 
@@ -143,8 +155,7 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, prog
     if 'conditions' in notes:
         measured['conditions'] = notes['conditions']
     findings = collect_findings(sample, measured, summary, options,
-                                trained=notes.get('trained'), store=open_store(store),
-                                known=read_known(known))
+                                trained=notes.get('trained'), **opened)
     _judge(measured, findings, summary, options)
     files = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
              for role, found in inputs.items() if found}
@@ -152,51 +163,6 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, prog
         table.meta |= {'inputs': files, 'survey': options.survey,
                        'package_version': lensfinder_audit.__version__}
     return AuditResult(measured, findings, sample, summary, options, inputs)
-
-
-def open_store(store):
-    """
-    Open a cutout store, where one is named.
-
-    Parameters
-    ----------
-    store : `~lensfinder_audit.cutouts.CutoutStore`, str, `~pathlib.Path` or None
-        The store or its folder.
-
-    Returns
-    -------
-    store : `~lensfinder_audit.cutouts.CutoutStore` or None
-        Open.
-    """
-    if isinstance(store, str | Path):
-        from lensfinder_audit.cutouts import CutoutStore
-        return CutoutStore(store)
-    return store
-
-
-def read_known(known):
-    """
-    Read catalogues of known lenses, and keep their places.
-
-    Parameters
-    ----------
-    known : `~astropy.table.Table`, str, `~pathlib.Path`, a sequence of them, or None
-        Catalogues with positions.
-
-    Returns
-    -------
-    places : `~astropy.table.QTable` or None
-        ``ra``, ``dec`` and ``catalog``, the file that each is from.
-    """
-    items = [known] if isinstance(known, Table | str | Path) else list(known or ())
-    parts = []
-    for number, item in enumerate(items):
-        table = item if isinstance(item, Table) else read_table(item)
-        name = f'catalogue {number + 1}' if isinstance(item, Table) else Path(item).name
-        place = sky_positions(table, what=name)
-        parts.append(QTable({'ra': place.ra.deg * u.deg, 'dec': place.dec.deg * u.deg,
-                             'catalog': np.full(len(table), name)}))
-    return stack_alike(parts) if parts else None
 
 
 def prepare(scores, negatives, conditions, options, *, measure):

@@ -25,7 +25,7 @@ class InputFile:
     path : `~pathlib.Path`
         Where it is.
     sha256 : str
-        Its checksum.
+        Its checksum; empty for a plugin, of which the path is the name.
     """
 
     path: Path
@@ -33,11 +33,15 @@ class InputFile:
 
     @classmethod
     def of(cls, path):
-        """Take the checksum of a file."""
+        """Take the checksum of a file, a cutout store or the injections in a folder."""
         path = Path(path)
-        if not path.is_file():
+        if (path / 'store.json').is_file():
+            from lensfinder_audit.cutouts import CutoutStore
+            return cls(path, CutoutStore(path).checksum())
+        file = path / 'injections.parquet' if path.is_dir() else path
+        if not file.is_file():
             raise InputFileError(f'{path}: there is no such file')
-        return cls(path, sha256(path))
+        return cls(path, sha256(file))
 
 
 @dataclass
@@ -179,8 +183,9 @@ _SECTIONS = {
     'findings': ('limits', 'purity'),
     'report': ('title',),
 }
-_INPUTS = ('scores', 'negatives', 'conditions')
-_ROLES_OF_ONE = ('scores', 'negatives')
+_INPUTS = ('scores', 'negatives', 'conditions', 'known', 'store', 'injections', 'model',
+           'checkpoint', 'frozen')
+_ROLES_OF_ONE = tuple(role for role in _INPUTS if role not in ('conditions', 'known'))
 
 
 def nested_options(options):
@@ -202,7 +207,7 @@ def nested_options(options):
             for section, names in _SECTIONS.items()}
 
 
-def dump_config(options, inputs, folder, *, example=False):
+def dump_config(options, inputs, folder, *, example=False, command=''):
     """
     Write the YAML that repeats an audit.
 
@@ -211,11 +216,13 @@ def dump_config(options, inputs, folder, *, example=False):
     options : `AuditOptions`
         The options.
     inputs : dict of str to list of `InputFile`
-        Files by role: ``'scores'``, ``'negatives'`` and ``'conditions'``.
+        Files by role, such as ``'scores'``, ``'negatives'``, ``'known'`` and ``'store'``.
     folder : str or `~pathlib.Path`
         Folder in which the file will stand.
     example : bool, optional
         Whether the scores are the example that ships with the package.
+    command : str, optional
+        The command line that was given, for readers; it is not read again.
 
     Returns
     -------
@@ -226,13 +233,18 @@ def dump_config(options, inputs, folder, *, example=False):
 
     import yaml
 
-    files = {role: [{'file': os.path.relpath(item.path.resolve(), Path(folder).resolve()),
-                     'sha256': item.sha256} for item in found]
-             for role, found in inputs.items() if found}
+    def told(item):
+        if not item.sha256:
+            return {'plugin': str(item.path)}
+        return {'file': os.path.relpath(item.path.resolve(), Path(folder).resolve()),
+                'sha256': item.sha256}
+
+    files = {role: [told(item) for item in found] for role, found in inputs.items() if found}
     if example:
         files['example'] = True
-    return _HEADER + yaml.safe_dump({'inputs': files, **nested_options(options)}, sort_keys=False,
-                                    allow_unicode=True, default_flow_style=None)
+    head = {'command': command} if command else {}
+    return _HEADER + yaml.safe_dump({**head, 'inputs': files, **nested_options(options)},
+                                    sort_keys=False, allow_unicode=True, default_flow_style=None)
 
 
 def load_config(path, *, replaced=()):
@@ -260,7 +272,7 @@ def load_config(path, *, replaced=()):
     """
     path = Path(path)
     found = _read_yaml(path)
-    allowed = ['inputs', *_SECTIONS]
+    allowed = ['command', 'inputs', *_SECTIONS]
     _check_keys(found, allowed, path, 'the file')
     options = {}
     for section, names in _SECTIONS.items():
@@ -315,6 +327,8 @@ def _input_files(items, path, role):
 
 
 def _input(item, path, role):
+    if role == 'model' and isinstance(item, dict) and list(item) == ['plugin']:
+        return InputFile(Path(str(item['plugin'])), '')
     if not isinstance(item, dict) or not isinstance(item.get('file'), str):
         raise ConfigError(f"{path}: inputs, {role}: each entry needs 'file'; it is {item!r}")
     _check_keys(item, ('file', 'sha256'), path, f'inputs, {role}')

@@ -139,7 +139,7 @@ def severity_at_least(severity, least):
 
 
 def collect_findings(sample, tables, summary, options, *, limits=None, trained=None, names=None,
-                     store=None, known=None):
+                     **opened):
     """
     Run every check.
 
@@ -159,10 +159,8 @@ def collect_findings(sample, tables, summary, options, *, limits=None, trained=N
         Objects that were left out because the finder was trained on them.
     names : iterable of str, optional
         Checks to run; all without it.
-    store : `~lensfinder_audit.cutouts.CutoutStore`, optional
-        Stamps of the objects, for the checks that look at them.
-    known : `~astropy.table.Table`, optional
-        Known lenses and candidates, which are no negatives.
+    **opened
+        Further fields of `Case`: stamps, known lenses, injections, the finder.
 
     Returns
     -------
@@ -172,7 +170,7 @@ def collect_findings(sample, tables, summary, options, *, limits=None, trained=N
     from lensfinder_audit.checks import run_checks
 
     limits = Limits.of(options.limits) if limits is None else limits
-    case = Case(sample, tables, summary, options, limits, trained, store, known)
+    case = Case(sample, tables, summary, options, limits, trained, **opened)
     found = run_checks(case, names)
     return as_table(found, limits)
 
@@ -224,6 +222,12 @@ class Case:
         Stamps of the objects.
     known : `~astropy.table.Table`, optional
         Known lenses and candidates.
+    injections : `~astropy.table.QTable`, optional
+        Injections with a score.
+    images : `~lensfinder_audit.cutouts.CutoutStore`, optional
+        Their images.
+    classifier : `~lensfinder_audit.interfaces.Classifier`, optional
+        The finder.
     """
 
     sample: QTable
@@ -234,6 +238,9 @@ class Case:
     left_out: object = None
     store: object = None
     known: object = None
+    injections: object = None
+    images: object = None
+    classifier: object = None
 
     @property
     def lenses(self):

@@ -58,7 +58,8 @@ def fill_folder(result, temporary, folder, *, figures=True):
     drawn = draw_figures(result) if figures else []
     save_figures(drawn, temporary / 'figures')
     text = dump_config(result.options, result.inputs, folder,
-                       example=result.summary.get('example', False))
+                       example=result.summary.get('example', False),
+                       command=result.summary.get('command', ''))
     (temporary / MARKER).write_text(text, encoding='utf-8')
     (temporary / 'report.html').write_text(render_report(result, drawn), encoding='utf-8')
 

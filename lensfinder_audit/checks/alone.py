@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """One check without the rest of the audit."""
-from lensfinder_audit.audit import open_store, prepare, read_known
+from lensfinder_audit.audit import prepare
+from lensfinder_audit.audit_inputs import open_all
 from lensfinder_audit.checks.registry import find_check
 from lensfinder_audit.findings import collect_findings
 
@@ -8,7 +9,7 @@ __all__ = ['run_alone']
 
 
 def run_alone(name, scores, *, negatives=None, conditions=(), store=None, known=None,
-              **options):
+              injections=None, classifier=None, **options):
     """
     Run one check on a table of scores.
 
@@ -16,7 +17,7 @@ def run_alone(name, scores, *, negatives=None, conditions=(), store=None, known=
     ----------
     name : str
         Name of the check.
-    scores, negatives, conditions, store, known
+    scores, negatives, conditions, store, known, injections, classifier
         As for `~lensfinder_audit.audit.audit`.
     **options
         Arguments of `~lensfinder_audit.config.AuditOptions`.
@@ -42,5 +43,7 @@ def run_alone(name, scores, *, negatives=None, conditions=(), store=None, known=
         scores, negatives, conditions, options, measure=check.measured)
     before = set(measured)
     findings = collect_findings(sample, measured, summary, options, trained=notes.get('trained'),
-                                names=[name], store=open_store(store), known=read_known(known))
+                                names=[name], **open_all(
+                                    store=store, known=known, injections=injections,
+                                    classifier=classifier))
     return findings, {key: table for key, table in measured.items() if key not in before}

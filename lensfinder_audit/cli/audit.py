@@ -14,6 +14,8 @@ __all__ = ['audit_command']
 # parameters of the command that are options of the audit as they are
 _PLAIN = ('score_kind', 'match_radius', 'search_size', 'prevalence', 'interval', 'confidence',
           'group', 'min_groups', 'n_resamples', 'seed', 'title')
+_INPUTS = ('scores', 'negatives', 'conditions', 'known', 'store', 'injections', 'model',
+           'checkpoint', 'frozen')
 _LISTS = ('thresholds', 'fprs', 'top_percents', 'budgets', 'by')
 
 
@@ -58,6 +60,13 @@ _LISTS = ('thresholds', 'fprs', 'top_percents', 'budgets', 'by')
               help='Catalogue of known lenses, to be found among the negatives.')
 @click.option('--store', type=click.Path(file_okay=False), metavar='DIR',
               help='Cutout store, for the checks that look at stamps.')
+@click.option('--injections', type=click.Path(), metavar='DIR',
+              help='Output of "inject", for the checks of injections; those of images need its '
+                   '--keep-images.')
+@click.option('--model', metavar='MODEL',
+              help='The finder, an ONNX file or a plugin, for the checks of how it answers.')
+@click.option('--checkpoint', type=click.Path(dir_okay=False), metavar='FILE',
+              help='File that the plugin MODEL is loaded from.')
 @click.option('--purity', 'purities', multiple=True, metavar='TIER=LOW,HIGH',
               help='Least and greatest fraction of a tier that are lenses.')
 @click.option('--limit', 'limits', multiple=True, metavar='NAME=VALUE',
@@ -85,12 +94,14 @@ def audit_command(ctx, scores, output, example, config, **values):
 
     refuse_folder(output, overwrite=values['overwrite'], marker=MARKER)
     inputs, options = _collect(scores, example, config, values)
-    result = audit(inputs.pop('scores'), **inputs, **options, store=values['store'],
-                   known=values['known'],
+    beside = {role: inputs.pop(role) for role in ('model', 'checkpoint', 'frozen')}
+    result = audit(inputs.pop('scores'), **inputs, **options,
+                   classifier=_finder(beside['model'], beside['checkpoint']),
                    progress=_step if sys.stderr.isatty() else None)
-    if values['frozen']:
+    if beside['frozen']:
         from lensfinder_audit.frozen import check_frozen, read_frozen
-        check_frozen(result.sample, read_frozen(values['frozen']), what='the sample')
+        check_frozen(result.sample, read_frozen(beside['frozen']), what='the sample')
+    result.inputs |= _recorded(beside)
     result.summary['command'] = shlex.join(['lensfinder-audit', *sys.argv[1:]])
     result.write(output, overwrite=values['overwrite'], figures=not values['no_figures'])
     from lensfinder_audit.cli.summary import print_summary
@@ -102,18 +113,17 @@ def _collect(scores, example, config, values):
     """Join what the configuration, the example and the options say, the last winning."""
     if not (scores or example or config) or (scores and example) or (example and config):
         raise ConfigError('give the table of SCORES, --example, or --config')
-    inputs, options = {'scores': scores, 'negatives': None, 'conditions': []}, {}
+    inputs, options = dict.fromkeys(_INPUTS), {}
     if example:
         from lensfinder_audit.example import EXAMPLE_OPTIONS, example_scores
         inputs['scores'], options = example_scores(), dict(EXAMPLE_OPTIONS)
+    given = {'scores': scores, **{role: values[role] for role in _INPUTS[1:]}}
+    given = {role: list(item) if isinstance(item, tuple) else item
+             for role, item in given.items() if item}
     if config:
-        replaced = {'scores': scores, 'negatives': values['negatives'],
-                    'conditions': values['conditions']}
-        inputs, options = _from_config(config, [role for role, item in replaced.items() if item])
-        inputs['scores'] = scores or inputs['scores']
-    if values['negatives']:
-        inputs['negatives'] = values['negatives']
-    inputs['conditions'] = list(values['conditions']) or inputs['conditions']
+        inputs, options = _from_config(config, list(given))
+    inputs |= given
+    inputs['conditions'] = inputs['conditions'] or []
     return inputs, options | _from_values(values, options)
 
 
@@ -121,13 +131,28 @@ def _from_config(config, replaced):
     from lensfinder_audit.config import load_config
 
     options, files = load_config(config, replaced=replaced)
-    scores = files['scores'][0].path if files['scores'] else None
-    if not scores and 'scores' not in replaced:
+    inputs = {role: [item.path for item in found] if role in ('conditions', 'known') else
+              found[0].path if found else None for role, found in files.items()}
+    if not inputs['scores'] and 'scores' not in replaced:
         from lensfinder_audit.example import example_scores
-        scores = example_scores()  # an audit of the example names no file
-    negatives = files['negatives'][0].path if files['negatives'] else None
-    return {'scores': scores, 'negatives': negatives,
-            'conditions': [item.path for item in files['conditions']]}, options
+        inputs['scores'] = example_scores()  # an audit of the example names no file
+    return inputs, options
+
+
+def _finder(model, checkpoint):
+    from lensfinder_audit.cli.finders import load_finder
+
+    return load_finder(str(model), checkpoint, {}, 64) if model else None
+
+
+def _recorded(beside):
+    """Return the files, and the name of a plugin, with which the audit is repeated."""
+    from pathlib import Path
+
+    from lensfinder_audit.config import InputFile
+
+    return {role: [InputFile.of(item) if Path(item).is_file() else InputFile(Path(item), '')]
+            for role, item in beside.items() if item}
 
 
 def _from_values(values, before):
