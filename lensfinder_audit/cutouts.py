@@ -3,25 +3,29 @@
 The cutout store: shards that are memory-mapped, beside an index.
 
 A store is a folder with ``store.json`` (bands, pixel scale, shape),
-``shard-00000.npy`` and so on, each ``(n, band, y, x)`` float32 in nanomaggies,
-and ``index.parquet``, one row per cutout: ``object_id``, ``shard``, ``row``,
-``sha256`` of its bytes, where it is from and what is missing in it. NumPy and
-any reader of Parquet open it without this package.
+``shard-00000.npy`` and so on, each ``(n, band, y, x)`` in nanomaggies, float32 or
+in steps of int16, and ``index.parquet``, one row per cutout: ``object_id``,
+``shard``, ``row``, ``sha256`` of its pixels, where it is from and what is missing
+in it. Inverse variances and PSF images have shards of their own. NumPy and any
+reader of Parquet open it without this package.
 """
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from lensfinder_audit._cutout_writer import (FORMAT, HEADER, INDEX, CutoutWriter, as_keys,
-                                             open_shard, shard_name)
-from lensfinder_audit.exceptions import ConfigError, InputFileError, TableError
+from lensfinder_audit._cutout_layout import (HEADER, INDEX, as_keys, read_header, read_index,
+                                             shard_name, sum_name)
+from lensfinder_audit._cutout_shards import scale_names, shards_of
+from lensfinder_audit._cutout_writer import CutoutWriter
+from lensfinder_audit.exceptions import ConfigError, InputFileError, TableError, did_you_mean
 from lensfinder_audit.files import read_table, sha256
 
 __all__ = ['CutoutStore', 'CutoutWriter']
+
+_CHUNK = 256  # cutouts that are compared with their checksums at a time
 
 
 class CutoutStore:
@@ -55,28 +59,26 @@ class CutoutStore:
     """
 
     def __init__(self, path):
-        from pyarrow import parquet
-
         self.path = Path(path)
-        header = _read_header(self.path)
+        header = read_header(self.path)
         #: Bands in the order of the planes.
         self.bands = tuple(header['bands'])
         #: Height and width in pixels.
         self.shape = tuple(header['shape'])
         #: Angle per pixel as a `~astropy.units.Quantity`.
         self.pixel_scale = header['pixel_scale'] * u.arcsec
-        try:
-            found = parquet.read_table(self.path / INDEX, columns=['object_id', 'shard', 'row'])
-        except (OSError, ValueError) as error:
-            raise InputFileError(f'{self.path / INDEX}: cannot be read: {error}') from error
+        #: How the flux is kept, ``'float32'`` or ``'int16'``.
+        self.dtype = header.get('dtype', 'float32')
+        #: What can be read: ``'flux'``, and ``'invvar'`` and ``'psf'`` where they are kept.
+        self.planes = ('flux', *header.get('planes', ()))
+        scales = scale_names(self.bands) if self.dtype == 'int16' else []
+        found = read_index(self.path / INDEX, ['object_id', 'shard', 'row', *scales])
         #: Keys of the cutouts in the order of the store.
         self.keys = as_keys(found['object_id'].to_numpy())
-        self._shard, self._row = (found[name].to_numpy() for name in ('shard', 'row'))
-        self._n_rows = np.zeros(self._shard.max(initial=-1) + 1, int)
-        np.maximum.at(self._n_rows, self._shard, self._row + 1)
+        self._shards = shards_of(self.path, (len(self.bands), *self.shape), found, scales)
         self._order = np.argsort(self.keys, kind='stable')
         self._sorted = self.keys[self._order]
-        self._open, self._sums = {}, None
+        self._sums = {}
 
     def __len__(self):
         return len(self.keys)
@@ -152,7 +154,7 @@ class CutoutStore:
                              f'the first is {str(keys[lost][0])!r}')
         return positions
 
-    def get(self, keys, *, verify=False):
+    def get(self, keys, *, plane='flux', out=None, verify=False):
         """
         Read cutouts.
 
@@ -160,30 +162,75 @@ class CutoutStore:
         ----------
         keys : (n,) array_like of str
             Keys of objects, in any order.
+        plane : str, optional
+            One of `planes`: ``'flux'``, ``'invvar'`` or ``'psf'``.
+        out : (n, band, y, x) `~numpy.ndarray` of float32, optional
+            Where to read to. An array that is used again saves a third of the time.
         verify : bool, optional
             Whether each cutout is compared with its checksum.
 
         Returns
         -------
-        flux : (n, band, y, x) `~numpy.ndarray`
-            float32, nanomaggies; NaN marks a missing pixel.
+        stack : (n, band, y, x) `~numpy.ndarray`
+            float32; flux in nanomaggies, where NaN marks a missing pixel, inverse
+            variance in nanomaggies^-2, or images of the PSF (n, band, k, k).
+
+        Raises
+        ------
+        TableError
+            If a key has no cutout, or ``out`` does not fit.
+        ConfigError
+            If the store does not hold such a plane.
+        InputFileError
+            If a shard is gone or cut short, or a checksum differs.
+        """
+        positions = self.locate(keys)
+        stack = self._stack(len(positions), plane, out)
+        for kind, number, where in self._shards.groups(positions, plane):
+            self._shards.fill(kind, number, positions, where, stack)
+        if verify:
+            for position, stamp in zip(positions, stack, strict=True):
+                if self._differs(position, stamp, plane):
+                    raise InputFileError(self._damage(position, plane))
+        return stack
+
+    def examine(self, keys, *, plane='flux'):
+        """
+        Read cutouts, whatever is wrong with some of them.
+
+        Parameters
+        ----------
+        keys : (n,) array_like of str
+            Keys of objects, in any order.
+        plane : str, optional
+            One of `planes`.
+
+        Returns
+        -------
+        stack : (n, band, y, x) `~numpy.ndarray`
+            As `get` returns it; NaN where a cutout cannot be read.
+        problems : (n,) `~numpy.ndarray` of str
+            What is wrong with each, empty where nothing is.
 
         Raises
         ------
         TableError
             If a key has no cutout.
-        InputFileError
-            If a shard is gone or cut short, or a checksum differs.
         """
         positions = self.locate(keys)
-        flux = np.empty((len(positions), len(self.bands), *self.shape), np.float32)
-        for i in np.argsort(positions, kind='stable'):
-            flux[i] = self._map(self._shard[positions[i]])[self._row[positions[i]]]
-            if verify and self._differs(positions[i], flux[i]):
-                raise InputFileError(self._damage(positions[i]))
-        return flux
+        stack = self._stack(len(positions), plane)
+        problems = np.full(len(positions), '', dtype=object)
+        for kind, number, where in self._shards.groups(positions, plane):
+            try:
+                self._shards.fill(kind, number, positions, where, stack)
+            except InputFileError as error:
+                stack[where], problems[where] = np.nan, str(error)
+                continue
+            problems[[i for i in where if self._differs(positions[i], stack[i], plane)]] = (
+                'does not match its checksum')
+        return stack, problems.astype(str)
 
-    def batches(self, keys, size, *, verify=False):
+    def batches(self, keys, size, *, plane='flux', verify=False):
         """
         Read cutouts batch by batch; memory holds one batch.
 
@@ -193,6 +240,8 @@ class CutoutStore:
             Keys of objects, in any order.
         size : int
             Greatest number of cutouts in a batch.
+        plane : str, optional
+            One of `planes`.
         verify : bool, optional
             Whether each cutout is compared with its checksum.
 
@@ -200,8 +249,8 @@ class CutoutStore:
         ------
         keys : (m,) `~numpy.ndarray` of str
             Keys of the batch.
-        flux : (m, band, y, x) `~numpy.ndarray`
-            float32, nanomaggies.
+        stack : (m, band, y, x) `~numpy.ndarray`
+            As `get` returns it.
 
         Raises
         ------
@@ -216,10 +265,9 @@ class CutoutStore:
         self.locate(keys)
         for start in range(0, len(keys), size):
             batch = keys[start:start + size]
-            flux = self.get(batch, verify=verify)
-            last = self._shard[self.locate(batch[-1:])[0]]
-            self._open = {number: shard for number, shard in self._open.items() if number == last}
-            yield batch, flux
+            stack = self.get(batch, plane=plane, verify=verify)
+            self._shards.forget(but=self._shards.shard[self.locate(batch[-1:])[0]])
+            yield batch, stack
 
     def bad_cutouts(self):
         """
@@ -231,20 +279,21 @@ class CutoutStore:
             ``object_id``, ``shard``, ``row`` and ``problem`` of those that differ
             or cannot be read; no rows where all is well.
         """
-        bad = []
-        for number in np.unique(self._shard):
-            positions = np.flatnonzero(self._shard == number)
-            try:
-                shard = self._map(number)
-                bad += [(i, 'does not match its checksum') for i in positions
-                        if self._differs(i, shard[self._row[i]])]
-            except InputFileError as error:
-                bad += [(i, str(error)) for i in positions]
-            self._open.pop(number, None)
-        rows = [(self.keys[i], shard_name(self._shard[i]), int(self._row[i]), problem)
-                for i, problem in bad]
+        rows = [row for plane in self.planes for row in self._bad_rows(plane)]
         return QTable(rows=rows or None, names=['object_id', 'shard', 'row', 'problem'],
                       dtype=[str, str, int, str])
+
+    def _bad_rows(self, plane):
+        order = np.lexsort((self._shards.row, self._shards.shard))
+        for start in range(0, len(self), _CHUNK):
+            positions = order[start:start + _CHUNK]
+            _, problems = self.examine(self.keys[positions], plane=plane)
+            for kind, number, where in self._shards.groups(positions, plane):
+                rows = self._shards.file_row(kind, positions)
+                for i in where[problems[where] != '']:
+                    yield (self.keys[positions[i]], shard_name(number, kind), int(rows[i]),
+                           str(problems[i]))
+            self._shards.forget()
 
     def verify(self):
         """
@@ -269,35 +318,27 @@ class CutoutStore:
         at = np.minimum(np.searchsorted(self._sorted, keys), len(self) - 1)
         return self._order[at], self._sorted[at] != keys
 
-    def _map(self, number):
-        if number not in self._open:
-            path, n_rows = self.path / shard_name(number), int(self._n_rows[number])
-            self._open[number] = open_shard(path, n_rows, (len(self.bands), *self.shape))
-        return self._open[number]
+    def _stack(self, n, plane, out=None):
+        if plane not in self.planes:
+            raise ConfigError(f'{self.path}: holds no plane {plane!r}; it has {self.planes}.'
+                              f'{did_you_mean(plane, self.planes)}')
+        wanted = (n, *self._shards.shape(plane))
+        if out is None:
+            return np.empty(wanted, np.float32)
+        if out.shape != wanted or out.dtype != np.float32 or not out.flags.c_contiguous:
+            raise TableError(f'out is {out.dtype} {out.shape}; it must be float32 {wanted}, '
+                             'contiguous')
+        return out
 
-    def _differs(self, position, stamp):
-        if self._sums is None:
-            from pyarrow import parquet
-            self._sums = parquet.read_table(self.path / INDEX, columns=['sha256'])['sha256']
-        return hashlib.sha256(stamp).hexdigest() != self._sums[int(position)].as_py()
+    def _differs(self, position, stamp, plane):
+        if plane not in self._sums:
+            name = sum_name(plane)
+            self._sums[plane] = read_index(self.path / INDEX, [name])[name]
+        return hashlib.sha256(stamp).hexdigest() != self._sums[plane][int(position)].as_py()
 
-    def _damage(self, position):
-        return (f'{self.path}: the cutout of {str(self.keys[position])!r}, '
-                f'{shard_name(self._shard[position])} row {self._row[position]}, does not match '
-                'its checksum; make the store anew')
-
-
-def _read_header(path):
-    try:
-        header = json.loads((path / HEADER).read_text())
-    except (OSError, ValueError) as error:
-        raise InputFileError(f'{path}: is no cutout store; it has no readable {HEADER}') from error
-    if not isinstance(header, dict) or header.get('format') != FORMAT:
-        raise InputFileError(f'{path / HEADER}: is not that of a cutout store')
-    if header['version'] != 1:
-        raise InputFileError(f'{path}: is a cutout store of version {header["version"]}; this '
-                             'package reads version 1')
-    if not (path / INDEX).exists():
-        raise InputFileError(f'{path}: is an unfinished cutout store; run what writes it again, '
-                             'and it goes on where it stopped')
-    return header
+    def _damage(self, position, plane):
+        what = 'cutout' if plane == 'flux' else plane
+        [(kind, number, _)] = self._shards.groups(np.array([position]), plane)
+        return (f'{self.path}: the {what} of {str(self.keys[position])!r}, '
+                f'{shard_name(number, kind)} row {self._shards.file_row(kind, position)}, does not '
+                'match its checksum; make the store anew')

@@ -119,7 +119,7 @@ def test_memory_does_not_grow_with_the_store(tmp_path):
         store = CutoutStore(tmp_path / f'{n}')
         tracemalloc.start()
         for _ in store.batches(keys, 16):
-            assert len(store._open) <= 1
+            assert len(store._shards.open) <= 1
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 2e5  # the larger store holds 6e6 bytes more
