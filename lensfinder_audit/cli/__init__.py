@@ -28,6 +28,7 @@ _COMMANDS = {'demo': 'lensfinder_audit.cli.demo:demo_command',
              'catalog': 'lensfinder_audit.cli.catalog:catalog_command',
              'negatives': 'lensfinder_audit.cli.negatives:negatives_command',
              'manifest': 'lensfinder_audit.cli.manifest:manifest_command',
+             'cutouts': 'lensfinder_audit.cli.cutouts:cutouts_command',
              'split': 'lensfinder_audit.cli.split:split_command',
              'plugins': 'lensfinder_audit.cli.plugins:plugins_command',
              'plan': 'lensfinder_audit.cli.plan:plan_command'}
