@@ -2,7 +2,6 @@
 """
 Hosts of injections: which galaxies, by stated rules, and what is wrong with them.
 """
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ from astropy.table import QTable
 
 from lensfinder_audit.crossmatch import match_positions, sky_positions
 from lensfinder_audit.cutouts import CutoutStore, CutoutWriter
-from lensfinder_audit.exceptions import ConfigError, MeasurementError, TableError, did_you_mean
+from lensfinder_audit.exceptions import MeasurementError, TableError
+from lensfinder_audit.expressions import fulfilled
 from lensfinder_audit.manifest import cutout_keys, write_manifest
 from lensfinder_audit.stamps import add_stamps
 from lensfinder_audit.surveys.legacy_dr10 import LEGACY_DR10
@@ -23,9 +23,6 @@ __all__ = ['MAX_MISSING', 'host_columns', 'choose_hosts', 'hosts_from_stamps']
 MAX_MISSING = 0.05
 
 _QUALITY = ('nan_fraction', 'n_central_nan', 'zero_fraction', 'missing_bands', 'constant_bands')
-_CONDITION = re.compile(r'\s*(\w+)\s*(<=|>=|==|!=|=|<|>|\bnot in\b|\bin\b)\s*(.*\S)\s*')
-_COMPARE = {'<': np.less, '<=': np.less_equal, '>': np.greater, '>=': np.greater_equal,
-            '==': np.equal, '=': np.equal, '!=': np.not_equal}
 
 
 def host_columns(manifest, store, *, survey=None):
@@ -78,7 +75,8 @@ def choose_hosts(hosts, *, where=(), known=None, radius=11 * u.arcsec, keep_lens
         As `host_columns` returns them.
     where : sequence of str, optional
         Conditions that all must hold, such as ``'psfsize_r < 1.5'``, ``'mag_r <=
-        20'`` or ``'type in SER, DEV'``. A missing value fulfils none.
+        20'`` or ``'type in SER, DEV'``, as `~lensfinder_audit.expressions.fulfilled` reads
+        them. A missing value fulfils none.
     known : `~astropy.table.Table`, optional
         Positions (``ra``, ``dec``) of known lenses and candidates.
     radius : `~astropy.units.Quantity`, optional
@@ -133,7 +131,8 @@ def choose_hosts(hosts, *, where=(), known=None, radius=11 * u.arcsec, keep_lens
                    (hosts['nan_fraction'] <= MAX_MISSING) & (hosts['n_central_nan'] == 0)),
                   (f'at most {MAX_MISSING:.0%} zeros in a band',
                    hosts['zero_fraction'] <= MAX_MISSING)]
-    tests += [(' '.join(text.split()), _fulfilled(hosts, text)) for text in where]
+    tests += [(' '.join(text.split()), fulfilled(hosts, text, what='the table of hosts'))
+              for text in where]
     kept, rules = np.ones(len(hosts), bool), []
     for rule, good in tests:
         rules.append((rule, int((kept & ~good).sum()), int((kept & good).sum())))
@@ -198,48 +197,6 @@ def _far(hosts, known, radius):
                          f'{np.argmax(lost)}: whether they are known lenses cannot be told')
     return ~match_positions(positions, sky_positions(known, what='the table of known lenses'),
                             radius=radius).matched
-
-
-def _fulfilled(hosts, text):
-    found = _CONDITION.fullmatch(text)
-    if not found:
-        raise ConfigError(f'the condition {text!r} cannot be read; write it as COLUMN < VALUE, '
-                          'with <, <=, >, >=, ==, != or in')
-    name, sign, given = found.groups()
-    require_columns(hosts, [name], what='the table of hosts')
-    words = np.asarray(hosts[name]).dtype.kind in 'USO'
-    values = np.asarray(hosts[name]).astype(str) if words else _plain(hosts[name])
-    wanted = [item.strip().strip('\'"') for item in given.split(',')]
-    if words and sign not in ('==', '=', '!=', 'in', 'not in'):
-        raise ConfigError(f'the condition {text!r} orders the words of {name!r}; use == or in')
-    if words:
-        _check_words(text, wanted, values)
-    else:
-        wanted = [_number(item, text) for item in wanted]
-    if sign in ('in', 'not in'):
-        return np.isin(values, wanted, invert=sign == 'not in') & _known(values)
-    if len(wanted) != 1:
-        raise ConfigError(f'the condition {text!r} compares with {len(wanted)} values; use in')
-    return _COMPARE[sign](values, wanted[0]) & _known(values)
-
-
-def _check_words(text, wanted, values):
-    levels = sorted(set(values.tolist()) - {''})
-    for word in wanted:
-        if word not in levels and len(levels) <= 20:
-            raise ConfigError(f'the condition {text!r} asks for {word!r}; the column holds '
-                              f'{levels}.{did_you_mean(word, levels)}')
-
-
-def _known(values):
-    return values != '' if values.dtype.kind == 'U' else np.isfinite(values)
-
-
-def _number(word, text):
-    try:
-        return float(word)
-    except ValueError as error:
-        raise ConfigError(f'the condition {text!r} compares numbers with {word!r}') from error
 
 
 def _plain(column):

@@ -15,16 +15,15 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from lensfinder_audit.exceptions import MeasurementError
+from lensfinder_audit.measure._ranked_yield import RankedYield
 from lensfinder_audit.measure.intervals import binomial_interval, percentile_interval
 from lensfinder_audit.measure.paired import mcnemar
 from lensfinder_audit.measure.probability import check_prevalence
 from lensfinder_audit.measure.resampling import Resampler
 from lensfinder_audit.tables import check_table, schema_meta
 
-__all__ = ['YieldTables', 'yield_tables', 'searched_mass', 'select_budget', 'joint_scores']
-
-# Objects beyond the budget that a resample may need, to begin with.
-_SPARE = 2.0
+__all__ = ['YieldTables', 'yield_tables', 'searched_mass', 'select_budget', 'joint_scores',
+           'check_search']
 
 
 class YieldTables(NamedTuple):
@@ -101,9 +100,9 @@ def yield_tables(scores, label, budgets, *, weight=None, group=None, prevalence=
     label = np.asarray(label, dtype=bool)
     scores = {name: np.asarray(values, dtype=float) for name, values in scores.items()}
     mass = searched_mass(label, weight=weight, prevalence=prevalence, search_size=search_size)
-    _check(scores, label, mass, budgets)
+    check_search(scores, label, mass, budgets)
     resampler = Resampler(len(label), group=group, n_resamples=n_resamples, seed=seed)
-    draws = {name: _Ranked(values, label, mass, resampler).draws(budgets)
+    draws = {name: RankedYield(values, label, mass, resampler).draws(budgets)
              for name, values in scores.items()}
     sample = _Sample(scores, label, mass, resampler, confidence, power, seed)
     meta = {'confidence': confidence, 'prevalence': prevalence, 'search_size': float(mass.sum()),
@@ -227,7 +226,26 @@ def joint_scores(scores):
     return {'union': ranks.max(axis=0), 'intersection': ranks.min(axis=0)}
 
 
-def _check(scores, label, mass, budgets):
+def check_search(scores, label, mass, budgets):
+    """
+    Raise where a search cannot be: no finder, no budget, no lens, a missing score.
+
+    Parameters
+    ----------
+    scores : dict of str to (n,) `~numpy.ndarray`
+        Scores by finder.
+    label : (n,) `~numpy.ndarray` of bool
+        Whether an object is a lens.
+    mass : (n,) `~numpy.ndarray`
+        From `searched_mass`.
+    budgets : sequence of float
+        Objects that are inspected.
+
+    Raises
+    ------
+    MeasurementError
+        Naming what is wrong.
+    """
     if not scores or not len(budgets):
         raise MeasurementError(f'a yield needs finders and budgets; there are {list(scores)} and '
                                f'{list(budgets)}')
@@ -243,64 +261,6 @@ def _check(scores, label, mass, budgets):
                                    f'{mass.sum():g} objects searched')
 
 
-class _Ranked:
-    """One finder's objects from the best to the worst, in levels of equal score."""
-
-    def __init__(self, score, label, mass, resampler):
-        order = np.argsort(-score, kind='stable')
-        self.starts = np.flatnonzero(np.append(True, np.diff(score[order]) != 0))
-        self.ends = np.append(self.starts[1:], len(order))
-        self.mass, self.lens = mass[order], (mass * label)[order]
-        self.unit, self.resampler = resampler.unit[order], resampler
-        self.total = mass.sum()
-        self.drawn = resampler.resample(resampler.unit_sums(mass))[:, 0]
-
-    def estimate(self, budget):
-        """Return the yield without, with a share of, and with the tied block at the cut."""
-        mass, lens = self._levels(np.ones((1, len(self.mass))), len(self.starts))
-        above = np.append(0, np.cumsum(mass[0])), np.append(0, np.cumsum(lens[0]))
-        found = float(np.interp(budget, *above))
-        whole = int(np.searchsorted(above[0], budget * (1 + 1e-9), side='right')) - 1
-        after = min(whole + 1, len(self.starts))
-        tied = after > whole and self.ends[whole] - self.starts[whole] > 1 \
-            and budget > above[0][whole] * (1 + 1e-9)
-        if not tied:
-            return found, found, found, 0
-        return (float(above[1][whole]), found, float(above[1][after]),
-                int(self.ends[whole] - self.starts[whole]))
-
-    def draws(self, budgets):
-        """Return the yield of each resample at each budget, (n_resamples, n_budgets)."""
-        wanted = np.asarray(budgets, dtype=float)[None] * self.drawn[:, None] / self.total
-        reach = np.cumsum(self.mass)
-        n_rows = int(np.searchsorted(reach, _SPARE * max(budgets))) + 64
-        while True:
-            n_levels = int(np.searchsorted(self.ends, min(n_rows, len(self.mass)))) + 1
-            found, short = self._draws(wanted, min(n_levels, len(self.ends)))
-            if not short or n_levels >= len(self.ends):
-                return found * (self.total / self.drawn)[:, None]
-            n_rows *= 2
-
-    def _draws(self, wanted, n_levels):
-        n_rows = self.ends[n_levels - 1]
-        found, short = np.empty(wanted.shape), False
-        step = max(1, 2_000_000 // n_rows)
-        for begin in range(0, len(wanted), step):
-            counts = self.resampler.counts[begin:begin + step][:, self.unit[:n_rows]]
-            above, held = (np.cumsum(part, axis=1) for part in self._levels(counts, n_levels))
-            short |= bool((above[:, -1] < wanted[begin:begin + step].max(axis=1)).any())
-            for row, (x, y) in enumerate(zip(above, held, strict=True), start=begin):
-                found[row] = np.interp(wanted[row], np.append(0, x), np.append(0, y))
-        return found, short
-
-    def _levels(self, counts, n_levels):
-        n_rows, starts = self.ends[n_levels - 1], self.starts[:n_levels]
-        parts = counts * self.mass[:n_rows], counts * self.lens[:n_rows]
-        if n_levels == n_rows:
-            return parts
-        return tuple(np.add.reduceat(part, starts, axis=1) for part in parts)
-
-
 class _Sample:
     """What the rows of both tables are made of."""
 
@@ -312,7 +272,7 @@ class _Sample:
 
     def yields(self, name, budgets, draws):
         """Yield the rows of one finder."""
-        ranked = _Ranked(self.scores[name], self.label, self.mass, self.resampler)
+        ranked = RankedYield(self.scores[name], self.label, self.mass, self.resampler)
         for budget, drawn in zip(budgets, draws.T, strict=True):
             least, found, greatest, tied = ranked.estimate(budget)
             lo, hi, interval = self._interval(found, drawn)
