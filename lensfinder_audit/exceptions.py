@@ -8,7 +8,7 @@ Each is a `LensfinderAuditError` and also the built-in error that fits, so that
 from difflib import get_close_matches
 
 __all__ = ['LensfinderAuditError', 'TableError', 'InputFileError', 'OutputExistsError',
-           'OutputFileError', 'ConfigError', 'MeasurementError', 'PluginError',
+           'OutputFileError', 'ConfigError', 'MeasurementError', 'TrainingError', 'PluginError',
            'PluginNotFoundError', 'PluginConflictError', 'PluginImportError',
            'MissingDependencyError', 'ConformanceError', 'PartitionError', 'did_you_mean']
 
@@ -39,6 +39,10 @@ class ConfigError(LensfinderAuditError, ValueError):
 
 class MeasurementError(LensfinderAuditError, ValueError):
     """The input does not carry the measurement that was asked for."""
+
+
+class TrainingError(LensfinderAuditError, RuntimeError):
+    """A training broke down: its loss is no number any more, or memory ran out."""
 
 
 class PluginError(LensfinderAuditError):
