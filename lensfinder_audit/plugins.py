@@ -27,7 +27,7 @@ KINDS = {
 _EXTRAS = {'torch': 'torch', 'timm': 'torch', 'lightning': 'torch', 'safetensors': 'torch',
            'astroquery': 'catalogs',
            'pyvo': 'catalogs', 'lenscat': 'catalogs', 'dask': 'dask', 'distributed': 'dask',
-           'pyspark': 'spark', 'lenstronomy': 'lenstronomy'}
+           'cloudpickle': 'dask', 'pyspark': 'spark', 'py4j': 'spark', 'lenstronomy': 'lenstronomy'}
 
 
 def plugin_names(kind):

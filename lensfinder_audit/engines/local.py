@@ -5,14 +5,14 @@ Worker processes on one machine.
 Processes are started afresh (``spawn``), not forked, so that threads of the
 caller, numba's and BLAS's among them, are never copied half-way.
 """
-import os
 import signal
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from multiprocessing import get_context
 
-from lensfinder_audit.exceptions import ConfigError, PartitionError
+from lensfinder_audit.engines import _shared
+from lensfinder_audit.exceptions import PartitionError
 from lensfinder_audit.interfaces import Engine
 
 __all__ = ['LocalEngine']
@@ -48,8 +48,7 @@ class LocalEngine(Engine):
     """
 
     def __init__(self, *, workers=None):
-        if workers is not None and (not isinstance(workers, int) or workers < 1):
-            raise ConfigError(f'workers is a positive number of processes or None, not {workers!r}')
+        _shared.check_workers(workers)
         self.workers = workers
 
     def map_reduce(self, function, partitions, merge, *, progress=None):
@@ -80,93 +79,71 @@ class LocalEngine(Engine):
             has not begun by then is not begun.
         """
         partitions = list(partitions)
-        workers = min(self.workers or _processors(), len(partitions))
+        workers = min(self.workers or _shared.processors(), len(partitions))
         work = _in_processes if workers > 1 else _in_this_process
-        reduction = _Reduction(merge, len(partitions), progress)
+        reduction = _shared.Reduction(merge, len(partitions), progress)
         with closing(work(function, partitions, workers)) as finished:
             for index, summary in finished:
                 reduction.add(index, summary)
         return reduction.summary
 
 
-class _Reduction:
-    """Merge summaries in order, whatever order they come in."""
-
-    def __init__(self, merge, total, progress):
-        self.summary = None
-        self._merge, self._total, self._progress = merge, total, progress
-        self._waiting, self._merged, self._done = {}, 0, 0
-
-    def add(self, index, summary):
-        self._waiting[index] = summary
-        while self._merged in self._waiting:
-            found = self._waiting.pop(self._merged)
-            self.summary = self._merge(self.summary, found) if self._merged else found
-            self._merged += 1
-        self._done += 1
-        if self._progress is not None:
-            self._progress(self._done, self._total)
-
-
-def _processors():
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS or Windows
-        return os.cpu_count() or 1
-
-
 def _in_this_process(function, partitions, workers):
     for index, partition in enumerate(partitions):
-        yield index, _call(function, partition, index, len(partitions))
+        try:
+            summary = function(partition)
+        except Exception as error:
+            raise PartitionError(_shared.failure_message(partition, index, len(partitions), error)
+                                 ) from error
+        yield index, summary
 
 
 def _in_processes(function, partitions, workers):
-    pool = ProcessPoolExecutor(workers, mp_context=get_context('spawn'), initializer=_ignore_ctrl_c)
+    packed = _shared.pack(function)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context('spawn'), initializer=_begin,
+                               initargs=(packed,))
     try:
-        yield from _finished(pool, function, partitions, ahead=2 * workers)
+        yield from _finished(pool, partitions, ahead=_shared.AHEAD * workers)
     except BaseException:
         _stop(pool)
         raise
     pool.shutdown()
 
 
-def _finished(pool, function, partitions, *, ahead):
-    queue = iter(enumerate(partitions))
-    running = {}
+def _finished(pool, partitions, *, ahead):
+    queue = _shared.Queue(partitions)
+    running, futures = {}, {}
     while True:
-        for index, partition in queue:
-            future = pool.submit(_call, function, partition, index, len(partitions))
-            running[future] = index
-            if len(running) >= ahead:
-                break
+        for index, partition in queue.take(running, ahead):
+            running[index] = future = pool.submit(_call, partition, index, len(partitions))
+            futures[future] = index
         if not running:
             return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            index = running.pop(future)
-            yield index, _outcome(future, [partitions[i] for i in (index, *running.values())])
+        for future in wait(futures, return_when=FIRST_COMPLETED).done:
+            index = futures.pop(future)
+            del running[index]
+            yield index, _outcome(future, [partitions[i] for i in (index, *running)])
 
 
-def _call(function, partition, index, total):
-    """Run in a worker; any exception becomes one that can be sent back."""
-    try:
-        return function(partition)
-    except Exception as error:
-        raise PartitionError(f'partition {index + 1} of {total}, {partition!r}, failed: '
-                             f'{type(error).__name__}: {error}') from error
+def _begin(packed):
+    """Keep in a new process what all its calls need; the parent hears Ctrl-C and stops them."""
+    global _packed
+    _packed = packed
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _call(partition, index, total):
+    return _shared.call(_packed, partition, index, total)
 
 
 def _outcome(future, partitions):
     try:
-        return future.result()
+        return _shared.checked(future.result())
     except BrokenProcessPool as error:
         raise PartitionError(
             f'a worker process died at one of the partitions {partitions}: out of memory, killed, '
             'or the function cannot be imported (it must live in a module, and a script must call '
             "the engine under if __name__ == '__main__':)") from error
-
-
-def _ignore_ctrl_c():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops the pool
 
 
 def _stop(pool):

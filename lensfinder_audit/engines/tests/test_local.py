@@ -11,7 +11,7 @@ from operator import add
 
 import pytest
 
-from lensfinder_audit.engines import local
+from lensfinder_audit.engines import _shared
 from lensfinder_audit.engines.local import LocalEngine
 from lensfinder_audit.exceptions import ConfigError, PartitionError
 from lensfinder_audit.plugins import load_plugin
@@ -125,5 +125,5 @@ def test_number_of_workers_must_be_positive(workers):
 
 
 def test_default_is_what_this_process_may_use(monkeypatch):
-    monkeypatch.setattr(local.os, 'sched_getaffinity', lambda pid: {0, 3, 5}, raising=False)
-    assert local._processors() == 3
+    monkeypatch.setattr(_shared.os, 'sched_getaffinity', lambda pid: {0, 3, 5}, raising=False)
+    assert _shared.processors() == 3
