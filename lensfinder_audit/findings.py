@@ -76,10 +76,32 @@ class Limits:
     crossing : float, optional
         Fraction of stamps that may cross the threshold when they are turned or moved;
         its lower bound counts.
-    realism_auc : float, optional
-        Lower bound of the AUC between lenses and injections that is a warning.
+    batch_change : float, optional
+        Change of a score, in log odds, when a stamp is scored in another batch.
+    color_blind : float, optional
+        Rank correlation of scores with those after the bands were reversed.
+    realism_auc, realism_severe : float, optional
+        Lower bound of the AUC between lenses and injections that is a warning, and severe.
+    arc_distance : float, optional
+        Kolmogorov-Smirnov distance of the arcs of lenses and injections.
+    band_gain : float, optional
+        Deviation of fluxes in the best order of the bands over that in the stated one.
+    near_duplicate : float, optional
+        Least correlation of two stamps that are taken to be of the same pixels.
+    dispersion, dispersion_severe : float, optional
+        Variance of pools about a model of their conditions over that of independent
+        injections, from which it is a warning, and severe.
+    pull : float, optional
+        Distance of a pool from the model of the others, in errors.
+    transfer : float, optional
+        Share of the deviance that conditions explain on one half of the sky and lose on the
+        other.
     shared_cutouts : float, optional
         Fraction of objects inside the cutout of one that was trained on.
+    known_share : float, optional
+        Share of the lenses in one catalogue, from which its making matters.
+    least_hidden : float, optional
+        Hidden lenses below which nothing is said.
     effective_share : float, optional
         Effective over counted objects below which a note is made.
     host_share : float, optional
@@ -99,8 +121,20 @@ class Limits:
     shortcut_severe: float = 0.7
     galaxy_auc: float = 0.8
     crossing: float = 0.05
+    batch_change: float = 1e-3
+    color_blind: float = 0.99
     realism_auc: float = 0.6
+    realism_severe: float = 0.9
+    arc_distance: float = 0.15
+    band_gain: float = 0.7
+    near_duplicate: float = 0.95
+    dispersion: float = 2.0
+    dispersion_severe: float = 10.0
+    pull: float = 3.0
+    transfer: float = 0.5
     shared_cutouts: float = 0.05
+    known_share: float = 0.5
+    least_hidden: float = 3.0
     effective_share: float = 0.25
     host_share: float = 0.1
     use_completeness: float = 0.5

@@ -84,7 +84,7 @@ def response_check(classifier, flux, *, limits=None, **options):
     limits = limits or Limits()
     table, found = response_table(classifier, flux, **options), []
     for row in table:
-        if row['change'] == 'alone' and row['largest'] > 1e-3:
+        if row['change'] == 'alone' and row['largest'] > limits.batch_change:
             found.append(Finding('severe', 'batch dependence', 'the score of a stamp depends on '
                                  f'the batch it is in, by up to {row["largest"]:.2g}', 'response, '
                                  'alone', 'Put the network into evaluation mode.'))
@@ -93,7 +93,7 @@ def response_check(classifier, flux, *, limits=None, **options):
                                  f'{row["crossing"]:.1%} of {row["n"]} stamps change sides of the '
                                  'threshold', f'response, {row["change"]}',
                                  'Average scores over such changes, or train with them.'))
-        elif not row['should_stay'] and row['rank_correlation'] > 0.99:
+        elif not row['should_stay'] and row['rank_correlation'] > limits.color_blind:
             found.append(Finding('note', 'response', 'bands in reverse order leave the ranks as '
                                  'they are: the finder does not see color', 'response',
                                  'Check that the bands reach it.'))

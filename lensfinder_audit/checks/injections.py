@@ -47,7 +47,7 @@ def realism_check(samples, *, limits=None, **options):
     if gate['lo'] > limits.realism_auc and gate['p_value'] < max(
             limits.level, 1.5 / (1 + table.meta['n_permutations'])):
         found.append(Finding(
-            'severe' if gate['lo'] > 0.9 else 'warning', 'realism', 'a probe tells injections from '
+            'severe' if gate['lo'] > limits.realism_severe else 'warning', 'realism', 'a probe tells injections from '
             f'real lenses with AUC {gate["auc"]:.2f} [{gate["lo"]:.2f}, {gate["hi"]:.2f}]'
             + (f'; beside it {", ".join(nulls)}' if nulls else ''), 'realism',
             'Take recovered fractions for those of injections like these, or weight injections by '
@@ -60,7 +60,7 @@ def match_check(injections, lenses, *, on=('annulus_snr', 'annulus_color'), limi
     limits, found = limits or Limits(), []
     table = match_table(injections, lenses, on=on)
     for row in table:
-        if row['p_value'] < limits.level and row['distance'] > 0.15:
+        if row['p_value'] < limits.level and row['distance'] > limits.arc_distance:
             found.append(Finding(
                 'warning', 'arc match', f'the {row["quantity"]} of injections (median '
                 f'{row["injections_median"]:.3g}) is not that of lenses (median '
@@ -80,12 +80,14 @@ def gain_check(gain, noise, *, sky, bands=None):
             for item in caught if issubclass(item.category, GainWarning)][:1]
 
 
-def band_check(measured, catalogued, bands):
+def band_check(measured, catalogued, bands, *, limits=None):
     """Compare the order of the planes with catalogued fluxes."""
+    limits = limits or Limits()
     table, found = band_order(measured, catalogued, bands), []
     stated = table[table['stated']][0]
     best = table[0]
-    if not best['stated'] and best['deviation'] < 0.7 * stated['deviation']:
+    if not best['stated'] and best['deviation'] < (
+            limits.band_gain * stated['deviation']):
         found.append(Finding(
             'severe', 'band order', f'the planes of {best["n"]} stamps agree with catalogued '
             f'fluxes in the order {best["order"]} (deviation {best["deviation"]:.3f} mag) and not '

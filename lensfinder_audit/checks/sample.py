@@ -105,7 +105,8 @@ def known_lenses(case):
                       'known_lenses', 'Remove them from the negatives.')
     whole = max(rows, key=lambda row: row['n_lenses_same'])
     unknown = not (np.asarray(sample['discovery'])[label] != 'unknown').any()
-    if unknown and label.any() and whole['n_lenses_same'] > 0.5 * label.sum():
+    if unknown and label.any() and whole['n_lenses_same'] > (
+            case.limits.known_share * label.sum()):
         yield Finding('warning', 'known lenses', f'{whole["n_lenses_same"]} of {label.sum()} '
                       'lenses, of which it is not said how they were found, are in '
                       f'{whole["catalog"]}', 'known_lenses',
@@ -132,7 +133,7 @@ def hidden(case):
     _correct(case, rows)
     for row, p in zip(rows, adjusted, strict=True):
         count = row['fraction'] * row['n_negatives']
-        if p < case.limits.level and count >= 3:
+        if p < case.limits.level and count >= case.limits.least_hidden:
             yield Finding('warning', 'hidden lenses', f'about {count:.0f} of {row["n_negatives"]} '
                           f'negatives ({row["fraction"]:.2%}, {row["lo"]:.2%} to {row["hi"]:.2%}) '
                           f'score with {row["finder"]} as lenses do: lenses without a label, or '

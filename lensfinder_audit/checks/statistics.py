@@ -2,13 +2,13 @@
 """Checks of the statistics: tails behind thresholds, intervals, effective sample sizes."""
 import numpy as np
 from astropy.table import QTable
-from scipy.special import ndtri
+from scipy.special import betaincinv, ndtri
 
 from lensfinder_audit.findings import Finding
 from lensfinder_audit.measure.intervals import INTERVALS, binomial_interval
 from lensfinder_audit.measure.tails import tail_table
 
-__all__ = ['tails', 'intervals', 'effective_n', 'name_interval']
+__all__ = ['tails', 'intervals', 'effective_n', 'matching_intervals', 'name_interval']
 
 
 def tails(case):
@@ -112,13 +112,55 @@ def name_interval(k, n, lo, hi, *, confidence=0.95, digits=3):
     ['jeffreys']
     """
     rows = []
-    for method in INTERVALS:
-        low, high = binomial_interval(k, n, method=method, confidence=confidence)
-        gap = max(abs(low - lo), abs(high - hi))
-        rows.append({'interval': method, 'lo': float(low), 'hi': float(high),
+    for method, ends in _ends(k, n, confidence).items():
+        gap = max(abs(ends[0] - lo), abs(ends[1] - hi))
+        rows.append({'interval': method, 'lo': float(ends[0]), 'hi': float(ends[1]),
                      'difference': float(gap), 'agrees': bool(gap <= 0.51 * 10.0**-digits)})
-    error = ndtri((1 + confidence) / 2) * np.sqrt(k / n * (1 - k / n) / n)
-    gap = max(abs(k / n - error - lo), abs(k / n + error - hi))
-    rows.append({'interval': 'normal (Wald)', 'lo': k / n - error, 'hi': k / n + error,
-                 'difference': gap, 'agrees': bool(gap <= 0.51 * 10.0**-digits)})
+    return QTable(rows=rows)
+
+
+def _ends(k, n, confidence):
+    """Return the ends by all methods, and by the normal approximation, which no one should use."""
+    k, n = np.asarray(k, dtype=float), np.asarray(n, dtype=float)
+    found = {method: binomial_interval(k, n, method=method, confidence=confidence)
+             for method in INTERVALS}
+    p = k / n
+    error = ndtri((1 + confidence) / 2) * np.sqrt(p * (1 - p) / n)
+    return found | {'normal (Wald)': (p - error, p + error)}
+
+
+def _quantiles(k, n, confidence):
+    k, n = np.asarray(k, dtype=float), np.asarray(n, dtype=float)
+    return betaincinv(k + 0.5, n - k + 0.5, np.array([[1 - confidence], [1 + confidence]]) / 2)
+
+
+def matching_intervals(k, n, lo, hi, *, confidence=0.95):
+    """
+    Count how many published intervals each method makes.
+
+    Parameters
+    ----------
+    k, n : (m,) array_like
+        Successes and trials, of which there are some.
+    lo, hi : (m,) array_like
+        Published ends; they may be rounded.
+    confidence : float, optional
+        Their confidence.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        ``interval``, ``n``, ``n_agree`` (to half a unit of the last decimal of any end) and
+        ``largest_gap``.
+    """
+    published = np.stack([np.asarray(item, dtype=float) for item in (lo, hi)])
+    decimals = next((d for d in range(1, 12) if np.allclose(published.round(d), published, rtol=0,
+                                                            atol=1e-13)), 12)
+    rows = []
+    for method, ends in _ends(k, n, confidence).items():
+        gap = np.abs(np.stack(ends) - published).max(axis=0)
+        if method == 'jeffreys':  # some do not set the ends of no or full counts to 0 and 1
+            gap = np.minimum(gap, np.abs(_quantiles(k, n, confidence) - published).max(axis=0))
+        rows.append({'interval': method, 'n': gap.size, 'n_agree': int((
+            gap <= 0.51 * 10.0**-decimals).sum()), 'largest_gap': float(gap.max(initial=0))})
     return QTable(rows=rows)

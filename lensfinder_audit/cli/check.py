@@ -4,6 +4,7 @@ import textwrap
 
 import click
 
+from lensfinder_audit.cli.check_counts import count_options, print_interval, print_rate
 from lensfinder_audit.cli.check_files import FILE_CHECKS, run_on_files, show
 from lensfinder_audit.cli.options import (column_options, given_options, read_bins, read_finders,
                                           read_numbers, read_pairs, sample_options)
@@ -35,7 +36,11 @@ __all__ = ['check_command']
               help='Catalogue of known lenses, for "known-lenses".')
 @click.option('--store', type=click.Path(file_okay=False), metavar='DIR',
               help='Cutout store, for the checks that look at stamps.')
-@click.option('--n-negatives', type=int, help='For "fpr": negatives behind the threshold.')
+@count_options
+@click.option('--injections', type=click.Path(), metavar='DIR',
+              help='Output of "inject", for the checks that look at injections.')
+@click.option('--model', metavar='MODEL',
+              help='The finder, for the checks that score stamps.')
 @click.option('-o', '--output', type=click.Path(file_okay=False), metavar='DIR',
               help='Folder for the tables of the check; made anew.')
 @click.option('--overwrite', is_flag=True, help='Replace DIR.')
@@ -47,6 +52,10 @@ def check_command(ctx, name, arguments, output, overwrite, **values):
     INJECTIONS [NEGATIVES]" (tables with columns embedding_* or feature_*), "bands
     MANIFEST" and "response MODEL MANIFEST" (with --store).
 
+    "check counts TABLE --counts N,RECOVERED" looks at the published counts of injections:
+    intervals, pools that stand out of what --rises and --falls say, empty and hidden
+    cells, and what the table cannot show.
+
     "check list" names all checks and limits. "check interval K N LOW HIGH" says by
     which method a published interval was made. "check fpr RATE --n-negatives N" says
     how many negatives a threshold at that rate rests on. Exit code 1: the check found
@@ -55,9 +64,9 @@ def check_command(ctx, name, arguments, output, overwrite, **values):
     if name == 'list':
         _list()
     elif name == 'interval':
-        _interval(arguments, values['confidence'])
+        print_interval(arguments, values['confidence'])
     elif name == 'fpr':
-        _rate(arguments, values['n_negatives'], values['confidence'])
+        print_rate(arguments, values['n_negatives'], values['confidence'])
     elif name in FILE_CHECKS:
         ctx.exit(int(run_on_files(name, arguments, output, overwrite, values)))
     else:
@@ -84,46 +93,6 @@ def _list():
         click.echo(f'  {item.name:<24}{item.default:g}')
 
 
-def _numbers(arguments, count, words):
-    try:
-        found = [float(item) for item in arguments]
-    except ValueError as error:
-        raise ConfigError(f'check {words}: {error}') from error
-    if len(found) != count:
-        raise ConfigError(f'write it as "check {words}"; {len(found)} numbers were given')
-    return found
-
-
-def _interval(arguments, confidence):
-    from lensfinder_audit.checks.statistics import name_interval
-
-    k, n, lo, hi = _numbers(arguments, 4, 'interval K N LOW HIGH')
-    digits = max(len(item.partition('.')[2]) for item in arguments[2:])
-    table = name_interval(k, n, lo, hi, confidence=confidence, digits=digits)
-    for row in table:
-        click.echo(f'  {row["interval"]:<18} [{row["lo"]:.{digits + 1}f}, '
-                   f'{row["hi"]:.{digits + 1}f}]{"  agrees" * bool(row["agrees"])}')
-    found = table['interval'][table['agrees']].tolist()
-    click.echo(f'[{lo:g}, {hi:g}] for {k:g} of {n:g} is '
-               + (' or '.join(found) if found else 'none of these')
-               + f' at {100 * confidence:g} %')
-
-
-def _rate(arguments, n_negatives, confidence):
-    from lensfinder_audit.measure.intervals import binomial_interval
-
-    rate, = _numbers(arguments, 1, 'fpr RATE --n-negatives N')
-    if n_negatives is None:
-        click.echo(f'not known: how many negatives a threshold at FPR {rate:g} rests on; give '
-                   '--n-negatives')
-        return
-    count = rate * n_negatives
-    lo, hi = binomial_interval(count, n_negatives, method='clopper-pearson', confidence=confidence)
-    click.echo(f'a threshold at FPR {rate:g} on {n_negatives:,} negatives rests on {count:.3g} of '
-               f'them; the rate is known between {lo:.2g} and {hi:.2g} (Clopper-Pearson, '
-               f'{100 * confidence:g} %)')
-
-
 def _run(name, arguments, output, overwrite, values):
     """Run one check, print what it found, and tell whether it found anything grave."""
     from lensfinder_audit.checks import find_check
@@ -137,9 +106,15 @@ def _run(name, arguments, output, overwrite, values):
         refuse_folder(output, overwrite=overwrite, marker='findings.ecsv')
     findings, tables = run_alone(name, arguments[0], negatives=values['negatives'],
                                  conditions=list(values['conditions']), store=values['store'],
-                                 known=values['known'],
-                                 **_options(values))
+                                 known=values['known'], injections=values['injections'],
+                                 classifier=_finder(values['model']), **_options(values))
     return show(check.question, findings, tables, output, overwrite)
+
+
+def _finder(model):
+    from lensfinder_audit.cli.finders import load_finder
+
+    return load_finder(model, None, {}, 64) if model else None
 
 
 def _options(values):

@@ -4,6 +4,7 @@ import textwrap
 
 import click
 
+from lensfinder_audit.cli.check_counts import check_counts
 from lensfinder_audit.exceptions import ConfigError
 
 __all__ = ['FILE_CHECKS', 'run_on_files', 'show']
@@ -21,7 +22,7 @@ def show(question, findings, tables, output, overwrite):
     click.echo(question)
     for name, table in tables.items():
         click.echo(f'\n{name}')
-        click.echo('\n'.join(table.pformat(max_lines=24, max_width=100)))
+        click.echo('\n'.join(_short(table).pformat(max_lines=24, max_width=100)))
     for row in findings:
         click.secho(f'\n{row["severity"]}: {row["check"]}', fg=_COLORS[row['severity']])
         click.echo(textwrap.fill(f'{row["finding"]}. {row["advice"]}', 100))
@@ -33,6 +34,15 @@ def show(question, findings, tables, output, overwrite):
                 write_whole(table, folder / f'{name}.ecsv')
         click.echo(output)
     return any(row['severity'] != 'note' for row in findings)
+
+
+def _short(table):
+    """Return a table that prints numbers with few digits."""
+    shown = table.copy()
+    for name in shown.colnames:
+        if shown[name].dtype.kind == 'f':
+            shown[name].info.format = '.4g'
+    return shown
 
 
 def run_on_files(name, arguments, output, overwrite, values):
@@ -48,8 +58,9 @@ def run_on_files(name, arguments, output, overwrite, values):
         refuse_folder(output, overwrite=overwrite, marker='findings.ecsv')
     from lensfinder_audit.cli.options import read_numbers
     limits = Limits.of(read_numbers(values['limits'], '--limit'))
-    table, found = run(arguments, values, limits)
-    return show(question, as_table(found, limits), {name: table}, output, overwrite)
+    tables, found = run(arguments, values, limits)
+    tables = tables if isinstance(tables, dict) else {name: tables}
+    return show(question, as_table(found, limits), tables, output, overwrite)
 
 
 def _hosts(arguments, values, limits):
@@ -103,7 +114,7 @@ def _bands(arguments, values, limits):
     require_columns(table, names, what=arguments[0])
     known = np.stack([np.asarray(getattr(table[name], 'value', table[name]), dtype=float)
                       for name in names], axis=1)
-    return band_check(_apertures(store.get(_keys(table))), known, store.bands)
+    return band_check(_apertures(store.get(_keys(table))), known, store.bands, limits=limits)
 
 
 def _response(arguments, values, limits):
@@ -160,6 +171,7 @@ def _apertures(flux, radius=8):
 
 #: Question, least and greatest number of files and how they are called, and what runs it.
 FILE_CHECKS = {
+    'counts': ('What do published counts of injections show?', (1, 1, 'TABLE'), check_counts),
     'hosts': ('Do a few hosts carry the injections?', (1, 1, 'INJECTIONS'), _hosts),
     'match': ('Do arcs of injections look like those of lenses?', (2, 2, 'INJECTIONS LENSES'),
               _match),

@@ -108,3 +108,41 @@ def _renamed(table, names, values):
         bare = getattr(table[column], 'unit', None) is None
         found[name] = u.Quantity(table[column], unit) if unit and bare else table[column]
     return found
+
+
+@conditions_command.command('at')
+@click.argument('conditions', type=click.Path(dir_okay=False))
+@click.argument('table', type=click.Path(dir_okay=False))
+@click.option('-o', '--output', required=True, type=click.Path(dir_okay=False), metavar='FILE',
+              help='TABLE with the conditions beside it.')
+@click.option('--ra', default='ra', show_default=True, help='Column of right ascension, degrees.')
+@click.option('--dec', default='dec', show_default=True, help='Column of declination, degrees.')
+@click.option('--overwrite', is_flag=True, help='Replace an existing output.')
+def at_command(conditions, table, output, ra, dec, overwrite):
+    """
+    Look the CONDITIONS, maps, up at the positions of TABLE.
+
+    Nothing is taken from a neighbour: where the maps have no pixel, a value is missing.
+    """
+    import numpy as np
+    from astropy import units as u
+    from astropy.coordinates import SkyCoord
+    from astropy.table import QTable
+
+    from lensfinder_audit.condition_maps import read_condition_maps
+    from lensfinder_audit.files import read_table, write_whole
+    from lensfinder_audit.tables import require_columns
+
+    found, maps = QTable(read_table(table)), read_condition_maps(conditions)
+    require_columns(found, [ra, dec], what=table)
+    values = maps.at(SkyCoord(u.Quantity(found[ra], u.deg), u.Quantity(found[dec], u.deg)))
+    for name in values.colnames:
+        if name in found.colnames:
+            raise ConfigError(f'{table} has a column {name!r} of its own; rename it, or the map')
+        found[name] = values[name]
+    write_whole(found, output, overwrite=overwrite)
+    for name in values.colnames:
+        column = np.asarray(values[name])
+        known = column != '' if column.dtype.kind in 'US' else np.isfinite(column)
+        click.echo(f'{name}: known for {known.sum():,} of {len(found):,} rows')
+    click.echo(output)
