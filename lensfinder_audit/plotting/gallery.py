@@ -12,23 +12,26 @@ __all__ = ['contact_sheet', 'colour_image']
 #: What a flux is multiplied by in blue, green and red, for stamps in g, r and z.
 GRZ_SCALES = (1.7, 1.0, 0.6)
 
-_MISSING = 128  # grey of pixels without a value
+#: Grey of pixels without a value, of 255.
+GREY_LEVEL = 128
 _INCH = 1.0  # of a stamp, where the sheet is narrower than a page
 
 
 @styled
-def contact_sheet(images, *, titles=None, columns=7, scales=GRZ_SCALES, stretch=0.06,
-                  softening=8.0, note='', simulated=False):
+def contact_sheet(images, *, titles=None, second=None, columns=7, scales=GRZ_SCALES, stretch=0.06,
+                  softening=8.0, missing=GREY_LEVEL, note='', simulated=False):
     """
     Draw image stamps side by side, all on one scale of brightness.
 
     Parameters
     ----------
     images : (n, 3, y, x) array_like
-        Flux in nanomaggies, bluest band first; NaN marks a missing pixel, drawn
-        grey. One band, (n, 1, y, x), is drawn in shades of grey.
+        Flux in nanomaggies, bluest band first; NaN marks a missing pixel. One
+        band, (n, 1, y, x), is drawn in shades of grey.
     titles : (n,) sequence of str, optional
         A line above each stamp.
+    second : (n,) sequence of str, optional
+        A second line, below that.
     columns : int, optional
         Stamps in a row.
     scales : sequence of float, optional
@@ -38,6 +41,8 @@ def contact_sheet(images, *, titles=None, columns=7, scales=GRZ_SCALES, stretch=
         logarithmic.
     softening : float, optional
         The Q of the scale.
+    missing : int, optional
+        Grey of missing pixels, from 0, black, to 255.
     note : str, optional
         A line below the sheet.
     simulated : bool, optional
@@ -59,17 +64,20 @@ def contact_sheet(images, *, titles=None, columns=7, scales=GRZ_SCALES, stretch=
     _check(images, titles, columns)
     columns = min(columns, len(images))
     width = min(WIDE, max(columns * _INCH, 2.2))
-    height = width / columns * (1.14 if titles is not None else 1.02)
+    words = _words(titles, second)
+    height = width / columns * (1.02 + 0.12 * (words is not None) + 0.1 * (second is not None))
     n_rows = -(-len(images) // columns)
     figure, axes = new_figure(width, n_rows * height + 0.25, n_rows=n_rows, n_cols=columns)
     figure.get_layout_engine().set(h_pad=0.01, w_pad=0.01, hspace=0, wspace=0)
     for panel in axes:
         panel.set_axis_off()
     for number, (panel, image) in enumerate(zip(axes, images, strict=False)):
-        panel.imshow(colour_image(image, scales=scales, stretch=stretch, softening=softening),
-                     origin='lower', interpolation='nearest')
-        if titles is not None:
-            panel.set_title(plain(titles[number], longest=22), fontsize=6, color=GREY, pad=2)
+        colours = colour_image(image, scales=scales, stretch=stretch, softening=softening,
+                               missing=missing)
+        panel.imshow(colours, origin='lower', interpolation='nearest')
+        if words is not None:
+            panel.set_title(words[number], fontsize=_font_size(words, width / columns), color=GREY,
+                            pad=2)
     if note:
         add_note(figure, plain(note, longest=400))
     if simulated:
@@ -77,7 +85,7 @@ def contact_sheet(images, *, titles=None, columns=7, scales=GRZ_SCALES, stretch=
     return figure
 
 
-def colour_image(image, *, scales=GRZ_SCALES, stretch=0.06, softening=8.0):
+def colour_image(image, *, scales=GRZ_SCALES, stretch=0.06, softening=8.0, missing=GREY_LEVEL):
     """
     Turn a stamp in three bands into colours.
 
@@ -91,22 +99,38 @@ def colour_image(image, *, scales=GRZ_SCALES, stretch=0.06, softening=8.0):
         Flux per pixel at which the scale turns from linear to logarithmic.
     softening : float, optional
         The Q of the scale.
+    missing : int, optional
+        Grey of missing pixels, from 0, black, to 255.
 
     Returns
     -------
     colours : (y, x, 3) `~numpy.ndarray` of uint8
         Red, green and blue after Lupton et al. 2004 (arXiv:astro-ph/0312483);
-        grey where a band has no value; a band that is missing whole counts as dark.
+        ``missing`` where a band has no value; a band that is missing whole counts as dark.
     """
     image = np.asarray(image, dtype=float)
     held = np.isfinite(image).any(axis=(1, 2))  # a band that is missing whole hides no other
-    missing = ~np.isfinite(image[held]).all(axis=0) | ~held.any()
-    bands = np.where(missing, 0.0, np.where(held[:, None, None], image, 0.0))
+    lost = ~np.isfinite(image[held]).all(axis=0) | ~held.any()
+    bands = np.where(lost, 0.0, np.where(held[:, None, None], image, 0.0))
     blue, green, red = bands * np.reshape(scales, (3, 1, 1)) if len(bands) == 3 else [bands[0]] * 3
     with np.errstate(invalid='ignore', divide='ignore'):  # of pixels that are exactly black
         colours = make_lupton_rgb(red, green, blue, stretch=stretch, Q=softening)
-    colours[missing] = _MISSING
+    colours[lost] = missing
     return colours
+
+
+def _words(titles, second):
+    """Return what stands above each stamp, or `None`."""
+    if titles is None:
+        return None
+    lines = [titles] if second is None else [titles, second]
+    return ['\n'.join(plain(word, longest=22) for word in row) for row in zip(*lines, strict=True)]
+
+
+def _font_size(words, width):
+    """Let the longest line end above its stamp; a letter is about 0.6 as wide as high."""
+    longest = max(len(line) for text in words for line in text.split('\n'))
+    return min(6.0, max(2.0, 72 * width / (0.62 * max(longest, 1))))
 
 
 def _check(images, titles, columns):

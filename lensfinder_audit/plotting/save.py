@@ -12,9 +12,11 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
+from lensfinder_audit.exceptions import ConfigError
+from lensfinder_audit.files import whole_file
 from lensfinder_audit.plotting.style import DPI, styled
 
-__all__ = ['figure_png', 'save_figure', 'save_figures']
+__all__ = ['figure_png', 'save_figure', 'save_figures', 'write_figure']
 
 #: More figures than this are shared with another process.
 _FEW = 8
@@ -73,6 +75,34 @@ def save_figure(item, folder):
     """Write one figure as PNG and as PDF."""
     _path(item, folder, '.png').write_bytes(figure_png(item))
     _path(item, folder, '.pdf').write_bytes(_pdf(item['figure']))
+
+
+def write_figure(figure, path, *, overwrite=False):
+    """
+    Write one figure to a file that appears complete or not at all.
+
+    Parameters
+    ----------
+    figure : `~matplotlib.figure.Figure`
+        The figure.
+    path : str or `~pathlib.Path`
+        Ends in ``.png`` or ``.pdf``.
+    overwrite : bool, optional
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is another.
+    OutputExistsError
+        If ``path`` is there and ``overwrite`` is not given.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in ('.png', '.pdf'):
+        raise ConfigError(f'{path}: a figure is written as .png or .pdf')
+    content = figure_png({'figure': figure})
+    with whole_file(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(content if suffix == '.png' else _pdf(figure))
 
 
 def _path(item, folder, suffix):
