@@ -18,7 +18,8 @@ from lensfinder_audit._pool_piece import PoolPiece
 from lensfinder_audit.exceptions import InputFileError, OutputExistsError, TableError
 from lensfinder_audit.files import whole_file
 from lensfinder_audit.parts import Parts
-from lensfinder_audit.sample_rules import Condition, SampleRules
+from lensfinder_audit.row_tests import Condition
+from lensfinder_audit.sample_rules import SampleRules
 from lensfinder_audit.survey_files import find_files, split_file
 from lensfinder_audit.tables import require_columns
 

@@ -159,7 +159,7 @@ class Strata:
 
         Parameters
         ----------
-        cuts : iterable of `~lensfinder_audit.sample_rules.Condition`
+        cuts : iterable of `~lensfinder_audit.row_tests.Condition`
             All of them are applied.
 
         Returns

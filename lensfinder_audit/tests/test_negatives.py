@@ -23,7 +23,8 @@ from lensfinder_audit.exceptions import (ConfigError, InputFileError, OutputExis
                                          TableError)
 from lensfinder_audit.files import read_table, write_whole
 from lensfinder_audit.negatives import Pool, cuts_table, make_pool, plan_pool
-from lensfinder_audit.sample_rules import PRESETS, Condition, load_rules
+from lensfinder_audit.row_tests import Condition
+from lensfinder_audit.sample_rules import PRESETS, load_rules
 from lensfinder_audit.sampling import draw_sample, wanted_numbers
 from lensfinder_audit.sources.sweeps import mock_sweep, write_mock_sweeps
 from lensfinder_audit.strata import Strata, derive
