@@ -84,7 +84,7 @@ class CutoutStore:
         return len(self.keys)
 
     def __reduce__(self):
-        return type(self), (self.path,)
+        return type(self), (self.path.resolve(),)  # workers may run in another folder
 
     def __repr__(self):
         return f'{type(self).__name__}({str(self.path)!r})'

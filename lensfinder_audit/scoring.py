@@ -3,17 +3,21 @@
 Score the objects of a manifest with a classifier, batch by batch.
 
 Cutouts are read in the order of their store, so that a score does not depend on
-the order of the manifest and memory holds one batch. With a folder for parts, a
-run that was interrupted goes on where it stopped.
+the order of the manifest and memory holds one batch. Batches are cut from parts of
+fixed size, so that neither the engine nor the number of its workers matters. With a
+folder for parts, a run that was interrupted goes on where it stopped.
 """
 import hashlib
+import itertools
 import sys
 from functools import partial
+from operator import add
 
 import numpy as np
 from astropy.table import QTable
 
-from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.engines.local import LocalEngine
+from lensfinder_audit.exceptions import ConfigError, PartitionError, TableError
 from lensfinder_audit.manifest import check_cutouts, cutout_keys
 from lensfinder_audit.parts import Parts
 from lensfinder_audit.tables import check_table, schema_meta
@@ -27,9 +31,12 @@ PART_SIZE = 2048
 _QUALITY = ('nan_fraction', 'n_central_nan', 'zero_fraction', 'missing_bands', 'constant_bands')
 _LEFT_OUT = ('cutout', 'sha256')
 
+# Arguments of finders that change no score.
+_HOW_IT_RUNS = ('threads',)
+
 
 def score_manifest(classifier, manifest, store, *, name='finder', batch_size=64, parts=None,
-                   inputs=None, verify=True, progress=None):
+                   inputs=None, verify=True, progress=None, engine=None):
     """
     Score every object of a manifest.
 
@@ -54,6 +61,9 @@ def score_manifest(classifier, manifest, store, *, name='finder', batch_size=64,
         Whether each cutout is compared with its checksum.
     progress : callable, optional
         Called with the number of objects that were just scored.
+    engine : `~lensfinder_audit.interfaces.Engine`, optional
+        Where parts are scored; this process by default. The classifier is loaded once
+        in each worker.
 
     Returns
     -------
@@ -69,6 +79,8 @@ def score_manifest(classifier, manifest, store, *, name='finder', batch_size=64,
         If a cutout is damaged.
     OutputExistsError
         If another process uses the folder for parts.
+    PartitionError
+        If a part fails on an engine; it names the part.
     """
     if batch_size < 1:
         raise ConfigError(f'a batch has at least one cutout, not {batch_size}')
@@ -82,15 +94,10 @@ def score_manifest(classifier, manifest, store, *, name='finder', batch_size=64,
     size = batch_size * -(-PART_SIZE // batch_size)
     scores = np.empty(len(keys))
     with Parts(parts, identity) as saved:
-        for number, start in enumerate(range(0, len(keys), size)):
-            rows = order[start:start + size]
-            found = _whole(saved.load(number, np.load), len(rows))
-            if found is None:
-                found = _score(classifier, store, keys[rows], batch_size, verify, progress)
-                saved.save(number, partial(np.save, arr=found))
-            elif progress:
-                progress(len(rows))
-            scores[rows] = found
+        work = _ScorePart(classifier, store, batch_size, verify, saved)
+        todo = [_Rows(number, positions[order[start:start + size]])
+                for number, start in enumerate(range(0, len(keys), size))]
+        scores[order] = np.concatenate(_map(work, todo, engine, progress)) if todo else []
     table = _assemble(manifest, scores, name, classifier.score_kind)
     _add_quality(table, store, positions)
     table.meta = {**manifest.meta, **schema_meta(
@@ -156,7 +163,9 @@ def classifier_identity(classifier):
     """
     cls = type(classifier)
     top = sys.modules.get(cls.__module__.partition('.')[0])
-    return {'class': f'{cls.__module__}.{cls.__qualname__}', 'parameters': repr(classifier),
+    parameters = {name: value for name, value in classifier.parameters().items()
+                  if name not in _HOW_IT_RUNS}
+    return {'class': f'{cls.__module__}.{cls.__qualname__}', 'parameters': repr(parameters),
             'normalizer': repr(classifier.normalizer),
             'version': str(getattr(top, '__version__', '')),
             'checksum': str(getattr(classifier, 'checksum', ''))}
@@ -168,13 +177,62 @@ def _whole(scores, n):
     return scores if whole else None
 
 
-def _score(classifier, store, keys, batch_size, verify, progress):
-    scores = []
-    for batch, flux in store.batches(keys, batch_size, verify=verify):
-        scores.append(classifier(flux, bands=store.bands, pixel_scale=store.pixel_scale))
-        if progress:
-            progress(len(batch))
-    return np.concatenate(scores)
+class _Rows:
+    """Some cutouts of a store, by their positions."""
+
+    def __init__(self, number, positions):
+        self.number, self.positions = number, positions
+
+    def __len__(self):
+        return len(self.positions)
+
+    def __repr__(self):
+        return f'cutouts {self.positions[0]} to {self.positions[-1]} of the store'
+
+
+class _ScorePart:
+    """Score one part; sent to workers."""
+
+    def __init__(self, classifier, store, batch_size, verify, parts):
+        self.classifier, self.store, self.parts = classifier, store, parts
+        self.batch_size, self.verify, self.progress = batch_size, verify, None
+
+    def __getstate__(self):
+        return {**self.__dict__, 'progress': None}
+
+    def __call__(self, rows):
+        """Return a list of the scores of a part."""
+        found = _whole(self.parts.load(rows.number, np.load), len(rows))
+        if found is None:
+            found = np.concatenate(list(self._batches(self.store.keys[rows.positions])))
+            self.parts.save(rows.number, partial(np.save, arr=found))
+        elif self.progress:
+            self.progress(len(rows))
+        return [found]
+
+    def _batches(self, keys):
+        store = self.store
+        for batch, flux in store.batches(keys, self.batch_size, verify=self.verify):
+            yield self.classifier(flux, bands=store.bands, pixel_scale=store.pixel_scale)
+            if self.progress:
+                self.progress(len(batch))
+
+
+def _map(work, todo, engine, progress):
+    """Score all parts; without an engine errors come through as they are."""
+    if engine is None:
+        work.progress = progress
+        try:
+            return LocalEngine(workers=1).map_reduce(work, todo, add)
+        except PartitionError as error:
+            raise error.__cause__ from None
+    ends = itertools.pairwise(itertools.accumulate(map(len, todo), initial=0))
+
+    def tell(*ignored):
+        first, last = next(ends)
+        progress(last - first)
+
+    return engine.map_reduce(work, todo, add, progress=tell if progress else None)
 
 
 def _assemble(manifest, scores, name, kind):

@@ -171,7 +171,8 @@ class OnnxClassifier(Classifier):
         return self._batched(images, lambda outputs, n: outputs[1].reshape(n, -1))
 
     def __getstate__(self):
-        return {**self.__dict__, '_session': None}
+        path = str(Path(self.path).resolve())  # workers may run in another folder
+        return {**self.__dict__, 'path': path, '_session': None}
 
     def _network(self):
         if self._session is None:  # in another process
