@@ -13,7 +13,7 @@ from lensfinder_audit.report import words
 from lensfinder_audit.report.columns import people_table
 from lensfinder_audit.report.sections import make_sections, severity_words, summary_sentences
 
-__all__ = ['render_report']
+__all__ = ['render_report', 'render_page']
 
 #: Pixels of a browser to the inch.
 _PIXELS = 96
@@ -37,18 +37,48 @@ def render_report(result, figures=()):
     page : str
         HTML without scripts that loads nothing from elsewhere.
     """
+    return render_page(
+        summary=result.summary, paragraph=summary_sentences(result.summary),
+        findings=_findings(result.findings), verdict=_verdict(result),
+        sections=make_sections(result, figures),
+        options=result.summary.get('options') or result.options)
+
+
+def render_page(*, summary, paragraph, findings, verdict, sections, options):
+    """
+    Put words, tables and figures on the page that all reports share.
+
+    Parameters
+    ----------
+    summary : dict
+        ``title``, ``package_version`` and, where known, ``inputs``, ``command``,
+        ``simulated`` and ``remarks``.
+    paragraph : str
+        What stands first.
+    findings : list of dict
+        ``severity``, ``check``, ``finding``, ``evidence`` and ``advice``.
+    verdict : dict
+        ``sentences`` and ``table``.
+    sections : list of dict
+        As `~lensfinder_audit.report.sections.make_sections` returns them.
+    options : object
+        What the run was told.
+
+    Returns
+    -------
+    page : str
+        HTML.
+    """
     environment = Environment(loader=PackageLoader('lensfinder_audit', 'templates'),
                               autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, finalize=_printable)
-    sections = make_sections(result, figures)
     for section in sections:
         section['figures'] = [_picture(item) for item in section['figures']]
     return environment.get_template('report.html').render(
-        summary=result.summary, paragraph=summary_sentences(result.summary),
-        findings=_findings(result.findings), verdict=_verdict(result),
-        severities=severity_words(result.findings),
-        sections=sections, inputs=_inputs(result.summary.get('inputs') or []),
-        options=_yaml(result.summary.get('options') or result.options))
+        summary=summary, paragraph=paragraph, findings=findings, verdict=verdict,
+        severities=severity_words({'severity': [item['severity'] for item in findings]}),
+        sections=sections,
+        inputs=_inputs(summary.get('inputs') or []), options=_yaml(options))
 
 
 def _printable(value):

@@ -1,0 +1,269 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""
+The models of a study: trained once and found again, or loaded, and their scores.
+
+What was trained stays in a folder of its own beside the study, under a name that
+everything decides which the training depends on. Another study on the same rows finds it there.
+"""
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lensfinder_audit.classifiers.ensemble import load_member
+from lensfinder_audit.classifiers.score_table import ScoreTable
+from lensfinder_audit.combine import score_columns
+from lensfinder_audit.combiners.contract import to_probability
+from lensfinder_audit.ensemble.sample import Impossible, arm_rows, training_rows
+from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.files import sha256, whole_file
+from lensfinder_audit.scoretable import guess_score_kind
+from lensfinder_audit.scoring import score_manifest
+
+__all__ = ['Bench', 'Scored', 'score_models']
+
+_DONE = 'trained.json'
+
+
+@dataclass
+class Bench:
+    """
+    What training and scoring work with.
+
+    Parameters
+    ----------
+    store : `~lensfinder_audit.cutouts.CutoutStore` or None, optional
+        Cutouts of the manifest.
+    folder : `~pathlib.Path`, optional
+        Where what is trained is kept.
+    device : str, optional
+        Where networks run.
+    tell : callable, optional
+        Called with a line of text on what is being done.
+    """
+
+    store: object = None
+    folder: Path | None = None
+    device: str | None = None
+    tell: object = None
+
+    def say(self, text):
+        """Tell what is being done."""
+        if self.tell:
+            self.tell(text)
+
+
+@dataclass
+class Scored:
+    """
+    The scores of the models of a study.
+
+    Parameters
+    ----------
+    scores : dict of str to (n,) `~numpy.ndarray`
+        By model, on the rows of the sample; NaN where there is none.
+    kind : str
+        ``probability``, or ``rank`` where a model gives ranks.
+    rows : list of dict
+        What is known of each model: the table of models.
+    files : dict of str to str
+        Checksums of what was read, by name.
+    """
+
+    scores: dict = field(default_factory=dict)
+    kind: str = 'probability'
+    rows: list = field(default_factory=list)
+    files: dict = field(default_factory=dict)
+
+    def of(self, *roles):
+        """Return the names of the models of some roles that have scores."""
+        return [row['finder'] for row in self.rows
+                if row['role'] in roles and row['finder'] in self.scores]
+
+
+def score_models(study, sample, bench):
+    """
+    Train or load every model of a study and score the rows that need it.
+
+    Parameters
+    ----------
+    study : `~lensfinder_audit.ensemble.study_file.Study`
+        The study.
+    sample : `~lensfinder_audit.ensemble.sample.Sample`
+        Its rows.
+    bench : `Bench`
+        Cutouts, folder and device.
+
+    Returns
+    -------
+    scored : `Scored`
+        Scores and what is known of the models. Members that the manifest makes impossible
+        have none, and as many fewer controls are made where these are as many as the members.
+
+    Raises
+    ------
+    TableError
+        If a subset is empty, a model has no score of some rows, or a cutout is missing.
+    ConfigError
+        If a model cannot be made.
+    """
+    models, found = study.models(), Scored()
+    chosen, impossible = _chosen_rows(models, sample, study)
+    if study.controls == 'same' and impossible:
+        lost = [name for name, model in models.items() if model.role == 'control']
+        models = {name: model for name, model in models.items()
+                  if name not in lost[len(lost) - len(impossible):]}
+    kinds = {}
+    for number, (name, model) in enumerate(models.items()):
+        row = {'finder': name, 'role': model.role, 'source': _source(model, study),
+               'subset': str(model.values.get('subset', '')), 'seed': model.seed,
+               'n_train_lenses': -1, 'n_train_negatives': -1, 'state': 'supported', 'reason': ''}
+        found.rows.append(row)
+        if name in impossible:
+            row |= {'state': 'impossible', 'reason': impossible[name]}
+            continue
+        if name in chosen:
+            row['n_train_lenses'] = int((chosen[name] & sample.label).sum())
+            row['n_train_negatives'] = int((chosen[name] & ~sample.label).sum())
+        bench.say(f'{name} ({number + 1} of {len(models)})')
+        found.scores[name], kinds[name] = _scores(model, study, sample, bench, chosen.get(name),
+                                                  found.files)
+    if len(found.of('member')) < 2:
+        raise TableError(f'an ensemble has two members or more; there is {found.of("member")}: '
+                         + '; '.join(f'{name} is impossible, since {why}'
+                                     for name, why in impossible.items()))
+    return _of_one_kind(found, kinds)
+
+
+def _chosen_rows(models, sample, study):
+    """Return the rows of everything that is trained, before any of it is."""
+    chosen, impossible = {}, {}
+    for name, model in models.items():
+        if model.source != 'train':
+            continue
+        if not sample.train.any():
+            raise ConfigError(f'{name} is to be trained and the study names no rows to train on; '
+                              'write "splits: {train: train, fit: val, report: test}"')
+        try:
+            chosen[name] = (arm_rows(model, sample, study.stratification)
+                            if model.role in ('stratified', 'random')
+                            else training_rows(model, sample))
+        except Impossible as reason:
+            impossible[name] = str(reason)
+    return chosen, impossible
+
+
+def _source(model, study):
+    if model.source == 'train':
+        return f'trained, {model.values.get("preset", study.training.get("preset", ""))}'
+    return f'{model.source} {model.values[model.source]}'
+
+
+def _scores(model, study, sample, bench, rows, files):
+    """Return the scores of a model on the rows that are fitted or reported on, and their kind."""
+    if model.source == 'column':
+        name = model.values['column']
+        scores = score_columns(sample.table, [name])[:, 0]
+        return scores, model.values.get('score_kind') or guess_score_kind(scores, name)
+    if model.source == 'scores':
+        return _looked_up(model, study, sample, files)
+    if bench.store is None:
+        raise ConfigError(f'{model.name} scores cutouts, and there is no cutout store; name it '
+                          'with --store')
+    if model.source == 'finder':
+        finder = _loaded(model, study)
+        folder = None if bench.folder is None else bench.folder / f'{_plain(model.name)}-loaded'
+    else:
+        folder = _trained(model, study, sample, bench, rows)
+        known = json.loads((folder / _DONE).read_text(encoding='utf-8'))
+        files[f'checkpoint of {model.name}'] = known['sha256']
+        finder = load_member({'plugin': 'torch_checkpoint',
+                              'checkpoint': str(folder / known['checkpoint']),
+                              **({'device': bench.device} if bench.device else {})})
+    used = sample.fit | sample.report
+    table = score_manifest(finder, sample.table[used], bench.store, name=model.name,
+                           parts=None if folder is None else folder / 'scores')
+    scores = np.full(len(used), np.nan)
+    scores[used] = table['score']
+    return scores, finder.score_kind
+
+
+def _looked_up(model, study, sample, files):
+    """Read a table of scores and join it to the rows."""
+    values = {name: value for name, value in model.values.items() if name != 'scores'}
+    path = study.folder / model.values['scores']
+    finder = ScoreTable(path, **values)
+    files[f'scores of {model.name}'] = sha256(path)
+    return finder(sample.table), finder.score_kind
+
+
+def _loaded(model, study):
+    name, given = str(model.values['finder']), model.values.get('checkpoint')
+    options = model.values.get('options', {})
+    if name.lower().endswith('.onnx'):
+        name, given = 'onnx', name
+    checkpoint = {} if given is None else {'checkpoint': str(study.folder / given)}
+    return load_member({'plugin': name, **checkpoint, **options})
+
+
+def _trained(model, study, sample, bench, rows):
+    """Train a model, or find it again; return its folder."""
+    if bench.folder is None:
+        raise ConfigError(f'{model.name} is to be trained and there is no folder to keep it in')
+    preset = model.values.get('preset', study.training.get('preset'))
+    settings = {**study.training.get('settings', {}), **model.values.get('settings', {}),
+                'train_split': sample.names['train'], 'validation_split': sample.names['fit']}
+    if not preset:
+        raise ConfigError(f'{model.name} is to be trained; say how with "training: {{preset: '
+                          'NAME}"')
+    identity = {'preset': str(preset), 'settings': settings, 'seed': model.seed,
+                'rows': _digest(sample, rows), 'validation': _digest(sample, sample.fit),
+                'store': bench.store.checksum()}
+    text = json.dumps(identity, sort_keys=True, default=str)
+    folder = bench.folder / f'{_plain(model.name)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
+    if _is_done(folder):
+        bench.say(f'{model.name}: found again in {folder}')
+        return folder
+    from lensfinder_audit.training import train_finder
+
+    result = train_finder(sample.table, bench.store, folder, preset=preset, seed=model.seed,
+                          rows=rows, settings=settings, resume=True, device=bench.device)
+    checkpoint = Path(result.checkpoint)
+    with whole_file(folder / _DONE, overwrite=True) as temporary:
+        temporary.write_text(json.dumps({
+            'checkpoint': str(checkpoint.resolve().relative_to(folder.resolve())),
+            'sha256': sha256(checkpoint), 'name': model.name, **identity}, indent=1, default=str))
+    return folder
+
+
+def _is_done(folder):
+    try:
+        known = json.loads((folder / _DONE).read_text(encoding='utf-8'))
+        return sha256(folder / known['checkpoint']) == known['sha256']
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _digest(sample, rows):
+    """Return a checksum of objects and labels; another order is the same set."""
+    lines = sorted(f'{key} {int(label)}' for key, label in zip(
+        np.asarray(sample.table['object_id'][rows]).astype(str).tolist(),
+        sample.label[rows].tolist(), strict=True))
+    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()
+
+
+def _plain(name):
+    return ''.join(letter if letter.isalnum() else '_' for letter in name)
+
+
+def _of_one_kind(found, kinds):
+    """Bring logits to probabilities; ranks stay, and then only ranks can be combined."""
+    ranked = [name for name, kind in kinds.items() if kind == 'rank']
+    if ranked:
+        found.kind = 'rank'
+        return found
+    found.scores = {name: to_probability(values, kinds[name])
+                    for name, values in found.scores.items()}
+    return found
