@@ -69,7 +69,7 @@ def plan_pool(sources, *, rows=1_000_000):
     pieces, unreadable = [], {}
     for path in find_files(sources):
         try:
-            pieces += split_file(path, rows=rows)
+            pieces += split_file(path.absolute(), rows=rows)  # workers may run elsewhere
         except InputFileError as error:
             unreadable[str(path)] = str(error)
     return PoolPlan(pieces, unreadable)

@@ -147,7 +147,7 @@ def draw_sample(pool, *, seed, engine, positives=None, per_stratum=None, parts=N
     """
     strata = Strata(pool.rules.strata)
     bits = _bits_of(2 * len(strata))
-    files = [str(pool.part(number)) for number in pool.parts]
+    files = [str(pool.part(number).absolute()) for number in pool.parts]
     if not files:
         raise TableError(f'{pool.path}: the cuts left no object; pool.json says what each removed')
     counts = engine.map_reduce(CountPass(2 * len(strata), bits, seed), files, np.add,

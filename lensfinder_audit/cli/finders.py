@@ -5,7 +5,7 @@ from pathlib import Path
 from lensfinder_audit.cli.options import read_pairs
 from lensfinder_audit.exceptions import ConfigError, InputFileError
 
-__all__ = ['load_finder', 'read_arguments']
+__all__ = ['load_finder', 'read_arguments', 'finder_arguments']
 
 
 def read_arguments(options, flag='--option'):
@@ -16,6 +16,17 @@ def read_arguments(options, flag='--option'):
         return {name: yaml.safe_load(value) for name, value in read_pairs(options, flag).items()}
     except yaml.YAMLError as error:
         raise ConfigError(f'{flag}: {" ".join(str(error).split())}') from error
+
+
+def finder_arguments(options, model, *, engine='local', workers=1, **ignored):
+    """Read the options of a finder; those of several processes share the processors."""
+    arguments = read_arguments(options)
+    apart = engine != 'local' or workers > 1
+    if apart and model.lower().endswith('.onnx') and 'threads' not in arguments:
+        import os
+
+        arguments['threads'] = 1 if engine != 'local' else max((os.cpu_count() or 1) // workers, 1)
+    return arguments
 
 
 def load_finder(model, checkpoint, arguments, batch_size, *, rows=False):

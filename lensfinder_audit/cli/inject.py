@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lensfinder_audit.cli.injection_tables import make_tables, report
-from lensfinder_audit.cli.options import read_bins
+from lensfinder_audit.cli.options import engine_options, in_workers, read_bins
 
 __all__ = ['inject_command']
 
@@ -54,6 +54,9 @@ _RESULT = (
     ('--match', _FILE, 'Real lenses with annulus_snr; weights make the injections like them.'),
     ('--match-on', {'default': 'annulus_snr', 'show_default': True, 'metavar': 'COLUMN[,COLUMN]'},
      'What is matched.'),
+    ('--lenses', _FILE, 'Manifest of real lenses: the realism gate goes into every table.'),
+    ('--lenses-store', {'type': click.Path(file_okay=False), 'metavar': 'DIR'},
+     'Their cutouts. [cutouts, beside their manifest]'),
     ('--keep-images', {'is_flag': True}, 'Keep the images, as a cutout store.'))
 _RUN = (
     ('--checkpoint', _FILE, 'File that the plugin MODEL is loaded from.'),
@@ -61,13 +64,17 @@ _RUN = (
      'Argument of the finder.'),
     ('--seed', {'type': int, 'default': 0, 'show_default': True}, 'Seed of the injections.'),
     ('--batch-size', {'type': click.IntRange(1), 'default': 64, 'show_default': True},
-     'Injections made at a time.'),
-    ('--workers', {'type': click.IntRange(1), 'default': 1, 'show_default': True}, 'Processes.'),
-    ('--overwrite', {'is_flag': True}, 'Replace earlier injections in DIR.'))
+     'Injections made at a time.'))
+_LAST = (('--overwrite', {'is_flag': True}, 'Replace earlier injections in DIR.'),)
 
 
 def _options(command):
-    for name, rest, text in reversed((*_HOSTS, *_SYSTEMS, *_RESULT, *_RUN)):
+    command = engine_options(workers=1)(_add(command, _LAST))
+    return _add(command, (*_HOSTS, *_SYSTEMS, *_RESULT, *_RUN))
+
+
+def _add(command, options):
+    for name, rest, text in reversed(options):
         rest = dict(rest)
         names = [item for item in (rest.pop('short', None), name, rest.pop('dest', None)) if item]
         command = click.option(*names, help=text, **rest)(command)
@@ -122,14 +129,12 @@ def _inject(run, values, parts):
     from tqdm import tqdm
 
     from lensfinder_audit.injection import GainWarning
-    from lensfinder_audit.plugins import load_plugin
     from lensfinder_audit.recovery import grid_values, host_pools, inject
 
     bins = read_bins(values['host_bins'], '--host-bins')
     cells = len(grid_values(run.simulator, run.options['grid'])) * sum(
         len(pool) > 0 for pool in host_pools(run.manifest, bins))
-    workers = values['workers']
-    engine = load_plugin('engines', 'local')(workers=workers) if workers > 1 else None
+    engine = in_workers(**{name: values[name] for name in ('engine', 'address', 'workers')})
     with tqdm(total=values['number'] * cells, unit=' injections', disable=None) as bar:
         try:
             with warnings.catch_warnings(record=True) as said:

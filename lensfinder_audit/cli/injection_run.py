@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lensfinder_audit.cli.finders import load_finder, read_arguments
+from lensfinder_audit.cli.finders import finder_arguments, load_finder, read_arguments
 from lensfinder_audit.cli.options import read_bins, read_pairs
 from lensfinder_audit.exceptions import ConfigError, InputFileError
 
@@ -31,8 +31,9 @@ class Run:
 
 def make_run(hosts, values, folder):
     """Read hosts, finder, simulator and priors; ``folder`` takes hosts that are stamps."""
-    finder = load_finder(values['model'], values['checkpoint'], _finder_options(values),
-                         values['batch_size'])
+    where = {name: values[name] for name in ('engine', 'workers') if name in values}
+    finder = load_finder(values['model'], values['checkpoint'], finder_arguments(
+        values['options'], values['model'], **where), values['batch_size'])
     table, store, inputs, stamps = _read_hosts(hosts, values, finder, folder)
     manifest, rules = _chosen(table, store, values, inputs)
     simulator, grid = _simulator(values)
@@ -45,9 +46,9 @@ def write_config(path, hosts, values, run):
     """Write the options and the checksums of the inputs."""
     import yaml
 
-    absolute = {name: str(Path(values[name]).resolve()) for name in ('model', 'checkpoint', 'store',
-                                                                     'known', 'priors_file')
-                if values[name] and Path(values[name]).exists()}
+    absolute = {name: str(Path(values[name]).resolve()) for name in (
+        'model', 'checkpoint', 'store', 'known', 'priors_file', 'lenses', 'lenses_store')
+        if values.get(name) and Path(values[name]).exists()}
     told = {name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()} | absolute
     told['hosts'] = [str(Path(name).resolve()) for name in hosts]
@@ -65,16 +66,6 @@ def read_config(folder):
     found = yaml.safe_load(path.read_text(encoding='utf-8'))
     values = dict(found['options'])
     return values.pop('hosts'), values, found['checksums']
-
-
-def _finder_options(values):
-    options = read_arguments(values['options'])
-    onnx = values['model'].lower().endswith('.onnx')
-    if values['workers'] > 1 and onnx and 'threads' not in options:
-        import os
-
-        options['threads'] = max((os.cpu_count() or 1) // values['workers'], 1)
-    return options
 
 
 def _read_hosts(hosts, values, finder, folder):

@@ -5,7 +5,8 @@ import click
 from lensfinder_audit.exceptions import ConfigError
 
 __all__ = ['column_options', 'sample_options', 'read_pairs', 'read_bins', 'read_finders',
-           'read_numbers', 'given_options', 'engine_options', 'make_engine']
+           'read_numbers', 'given_options', 'engine_options', 'make_engine',
+           'in_workers']
 
 # option, role of the column, help
 _COLUMNS = (('--id', 'object_id', 'unique name of the object'),
@@ -119,6 +120,13 @@ def make_engine(engine='local', address=None, workers=None):
             '; give --engine dask or --engine spark with it' if engine == 'local' else ''))
     made = cls(**given)
     return context.with_resource(made) if context else made
+
+
+def in_workers(engine='local', address=None, workers=1):
+    """Make the engine, or return `None` where one process of this machine is asked for."""
+    if engine == 'local' and address is None and workers == 1:
+        return None
+    return make_engine(engine, address, workers)
 
 
 def _is_default(context, name):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from lensfinder_audit.cli.finders import load_finder, read_arguments
+from lensfinder_audit.cli.finders import finder_arguments, load_finder
+from lensfinder_audit.cli.options import engine_options, in_workers
 from lensfinder_audit.exceptions import ConfigError, OutputExistsError
 
 __all__ = ['score_command']
@@ -26,15 +27,17 @@ _SUFFIXES = ('.parquet', '.ecsv', '.csv', '.fits')
               help='Argument of the finder, such as adapt=crop or score_kind=logit.')
 @click.option('--batch-size', type=click.IntRange(1), default=64, show_default=True,
               help='Cutouts scored at a time.')
+@engine_options(workers=1)
 @click.option('--no-verify', is_flag=True, help='Do not compare cutouts with their checksums.')
 @click.option('--overwrite', is_flag=True, help='Replace an existing output.')
 def score_command(model, manifest, output, store, name, checkpoint, options, batch_size, no_verify,
-                  overwrite):
+                  overwrite, **where):
     """
     Score the cutouts of MANIFEST with MODEL, an ONNX file or the name of a
     classifier plugin.
 
-    After an interruption, the same command goes on where it stopped. The table
+    After an interruption, the same command goes on where it stopped, on whatever
+    engine; each worker loads MODEL once, and the scores are the same. The table
     that it writes is what "audit" reads.
     """
     import shutil
@@ -47,14 +50,15 @@ def score_command(model, manifest, output, store, name, checkpoint, options, bat
     output = Path(output).resolve()
     _refuse_output(output, overwrite)
     table = read_manifest(manifest)
-    classifier = load_finder(model, checkpoint, read_arguments(options), batch_size, rows=True)
+    arguments = finder_arguments(options, model, **where)
+    classifier = load_finder(model, checkpoint, arguments, batch_size, rows=True)
     name, checksums = name or Path(checkpoint or model).stem, {'manifest': sha256(manifest)}
     if isinstance(classifier, CatalogFinder):
         return _finish(_looked_up(classifier, table, name, checksums), output, overwrite)
     cutouts = CutoutStore(store or Path(manifest).parent / 'cutouts')
     parts = output.with_name(f'.{output.name}.parts')
     scores = _run(classifier, table, cutouts, name=name, batch_size=batch_size, parts=parts,
-                  inputs=checksums, verify=not no_verify)
+                  inputs=checksums, verify=not no_verify, engine=in_workers(**where))
     _finish(scores, output, overwrite)
     shutil.rmtree(parts)
     _warn(scores)
