@@ -21,8 +21,8 @@ from lensfinder_audit.tables import require_columns, schema_meta
 __all__ = ['build_manifest']
 
 
-def build_manifest(positives, negatives, *, scheme='70/15/15', seed=42, store=None, inputs=None,
-                   exclusion=SAME_OBJECT):
+def build_manifest(positives, negatives, *, contaminants=None, scheme='70/15/15', seed=42,
+                   store=None, inputs=None, exclusion=SAME_OBJECT):
     """
     Join lenses and negatives to one table with splits, weights and checksums.
 
@@ -33,6 +33,9 @@ def build_manifest(positives, negatives, *, scheme='70/15/15', seed=42, store=No
         an object are left out.
     negatives : `~astropy.table.Table`
         From `~lensfinder_audit.sampling`.
+    contaminants : `~astropy.table.Table`, optional
+        From `~lensfinder_audit.contaminant_sets`: negatives that are among them get their
+        class, the others become rows of weight 1; those at a lens are left out.
     scheme, seed : str and int, optional
         Of the split.
     store : `~lensfinder_audit.cutouts.CutoutStore`, optional
@@ -59,7 +62,9 @@ def build_manifest(positives, negatives, *, scheme='70/15/15', seed=42, store=No
     require_columns(others, ['object_id', 'ra', 'dec'], what='the table of negatives')
     others['label'] = np.zeros(len(others), dtype=bool)
     _refuse_lenses(lenses, others, exclusion)
-    manifest = assign_splits(plain(stack_alike([lenses, others])), scheme=scheme, seed=seed,
+    others, more, at_lens = _with_contaminants(lenses, others, contaminants, exclusion)
+    reasons += [(key, 'contaminant at the place of a lens') for key in at_lens]
+    manifest = assign_splits(plain(stack_alike([lenses, others, *more])), scheme=scheme, seed=seed,
                              what='the manifest')
     _refuse_repeats(manifest)
     if store is not None:
@@ -111,13 +116,28 @@ def _object_keys(table):
     return own
 
 
-def _refuse_lenses(lenses, others, exclusion):
+def _with_contaminants(lenses, others, contaminants, exclusion):
+    """Return the negatives with their classes, a list of more rows, and keys that are lenses."""
+    if contaminants is None:
+        return others, [], []
+    from lensfinder_audit.contaminant_sets import mark_contaminants
+
+    others, rest = mark_contaminants(others, contaminants)
+    bad = _near_lens(lenses, rest, exclusion) | np.isin(rest['object_id'], lenses['object_id'])
+    return others, [rest[~bad]], np.asarray(rest['object_id'])[bad].tolist()
+
+
+def _near_lens(lenses, others, exclusion):
     places = [table[side] if hasattr(table[side], 'to_value') else table[side] * u.deg
               for table in (lenses, others) for side in ('ra', 'dec')]
     ra, dec, ra_other, dec_other = (np.asarray(u.Quantity(side).to_value(u.deg)) for side in places)
     if not len(ra):
-        return
-    near = SkyIndex(ra, dec, radius=exclusion).near(ra_other, dec_other)
+        return np.zeros(len(others), dtype=bool)
+    return SkyIndex(ra, dec, radius=exclusion).near(ra_other, dec_other)
+
+
+def _refuse_lenses(lenses, others, exclusion):
+    near = _near_lens(lenses, others, exclusion)
     if near.any():
         first = np.argmax(near)
         raise TableError(f'{near.sum()} of {len(others)} negatives stand within {exclusion:g} of a '

@@ -17,14 +17,17 @@ def manifest_command():
 @manifest_command.command('build')
 @click.option('--positives', required=True, **_FILE, help='From "catalog build".')
 @click.option('--negatives', required=True, **_FILE, help='From "negatives sample".')
+@click.option('--contaminants', **_FILE, help='From "negatives contaminants": marks negatives '
+              'with their class, and adds the others with weight 1.')
 @click.option('-o', '--output', required=True, **_FILE, help='Manifest to write (Parquet).')
 @click.option('--scheme', type=click.Choice(['70/15/15', '70/30']), default='70/15/15',
               show_default=True, help='Split.')
 @click.option('--seed', type=int, default=42, show_default=True, help='Seed of the split.')
 @_STORE
 @click.option('--left-out', **_FILE, help='Table of the rows that are not in the manifest.')
+@click.option('--dry-run', is_flag=True, help='Only count, write nothing.')
 @click.option('--overwrite', is_flag=True, help='Replace existing outputs.')
-def build_command(positives, negatives, output, scheme, seed, store, left_out, overwrite):
+def build_command(output, scheme, seed, store, left_out, dry_run, overwrite, **lists):
     """
     Write lenses and negatives as one table with splits, weights and checksums. With
     --store, only objects whose pixels are there.
@@ -34,14 +37,15 @@ def build_command(positives, negatives, output, scheme, seed, store, left_out, o
     from lensfinder_audit.manifest import write_manifest
     from lensfinder_audit.manifest_build import build_manifest
 
-    tables = {name: read_table(path) for name, path in (('positives', positives),
-                                                        ('negatives', negatives))}
-    inputs = {'positives': sha256(positives), 'negatives': sha256(negatives)}
+    lists = {name: path for name, path in lists.items() if path}
+    tables = {name: read_table(path) for name, path in lists.items()}
+    inputs = {name: sha256(path) for name, path in lists.items()}
     manifest, gone = build_manifest(**tables, scheme=scheme, seed=seed, inputs=inputs,
                                     store=CutoutStore(store) if store else None)
-    write_manifest(manifest, output, overwrite=overwrite)
-    if left_out:
-        write_whole(gone, left_out, overwrite=overwrite)
+    if not dry_run:
+        write_manifest(manifest, output, overwrite=overwrite)
+        if left_out:
+            write_whole(gone, left_out, overwrite=overwrite)
     reasons = gone['reason'].tolist()
     for reason in dict.fromkeys(reasons):
         click.echo(f'Left out: {reasons.count(reason):,}, {reason}', err=True)
@@ -50,7 +54,12 @@ def build_command(positives, negatives, output, scheme, seed, store, left_out, o
         if name in split:
             lenses = sum(a == name and b for a, b in zip(split, label, strict=True))
             click.echo(f'{name}: {lenses:,} lenses, {split.count(name) - lenses:,} negatives')
-    click.echo(output)
+    click.echo(_size(manifest) if dry_run else output)
+
+
+def _size(manifest):
+    n = sum(manifest[name].nbytes for name in manifest.colnames)
+    return f'{len(manifest):,} rows, at most {n / 1e6:.3g} MB of disk; nothing was written'
 
 
 @manifest_command.command('check')

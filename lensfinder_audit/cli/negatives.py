@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from lensfinder_audit.cli.contaminants import contaminants_command
 from lensfinder_audit.cli.options import engine_options, make_engine
 
 __all__ = ['negatives_command']
@@ -17,12 +18,15 @@ def negatives_command():
     """Pool the galaxies of a survey by stated cuts, and sample them by strata."""
 
 
+negatives_command.add_command(contaminants_command)
+
+
 @negatives_command.command('pool')
 @click.argument('sources', nargs=-1, required=True, type=click.Path())
 @click.option('-o', '--output', required=True, type=click.Path(file_okay=False), metavar='DIR',
               help='Folder of the pool; one that is not finished goes on.')
 @click.option('--rules', default='paper4', show_default=True, metavar='NAME|FILE',
-              help='Rules: paper4, all, conditions, or a YAML file.')
+              help='Rules: paper4, all, conditions, artefacts, or a YAML file.')
 @click.option('--known', multiple=True, **_FILE,
               help='Positions of known lenses and candidates.')
 @click.option('--join', **_FILE, help='Small table of conditions, such as one row per brick.')

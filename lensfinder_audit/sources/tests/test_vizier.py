@@ -11,7 +11,9 @@ from astropy import units as u
 from astropy.table import Table
 from numpy.testing import assert_allclose
 
-from lensfinder_audit.exceptions import ConfigError, InputFileError, MissingDependencyError
+from lensfinder_audit.exceptions import (ConfigError, InputFileError, MissingDependencyError,
+                                         TableError)
+from lensfinder_audit.sources.galaxy_zoo import GalaxyZooDecals
 from lensfinder_audit.sources.vizier import Bells, Sl2s, Slacs, _join
 
 needs_astroquery = pytest.mark.skipif(find_spec('astroquery') is None,
@@ -165,3 +167,28 @@ def test_sl2s_asks_for_both_catalogues(server):
         answers[catalog] = [good(catalog, first)]
     table = Sl2s(server=address)()
     assert table['tier'].tolist() == ['A', 'A'] and table['z_source'].tolist() == [1.88, 1.88]
+
+
+VOTES = Table({'iauname': ['J000411.19+020924.0', 'J001655.18-002739.1'],
+               '_RAJ2000': [1.046625, 4.229917], '_DEJ2000': [2.156667, -0.460861],
+               'merging_merger_fraction': [0.8, 0.1],
+               'smooth-or-featured_total-votes': [40.0, 40.0]})
+AUTOMATIC = Table({'iauname': ['J000411.19+020924.0', 'J003937.09-032825.0'],
+                   '_RAJ2000': [1.046625, 9.904542], '_DEJ2000': [2.156667, -3.473611],
+                   'smooth-or-featured_featured-or-disk_fraction': [0.9, 0.9],
+                   'disk-edge-on_no_fraction': [0.9, 0.9],
+                   'has-spiral-arms_yes_fraction': [0.9, 0.9]})
+
+
+@needs_astroquery
+def test_votes_of_galaxy_zoo_are_cut_as_the_rules_say(server):
+    address, answers, _ = server
+    catalog = next(iter(GalaxyZooDecals.catalogs))
+    answers[catalog] = [(429, {'Retry-After': '0'}, b'', 0), good(catalog, VOTES, AUTOMATIC)]
+    table = GalaxyZooDecals(server=address)()
+    assert dict(zip(table['name'], table['confuser_class'], strict=True)) == {
+        'J000411.19+020924.0': 'merger', 'J003937.09-032825.0': 'spiral'}
+    assert not table['is_lens'].any() and len(table.meta['votes'][0]['unused']) == 4
+    answers[catalog] = [good(catalog, SLACS_1)]
+    with pytest.raises(TableError, match='VizieR J/MNRAS/509/3966: has none of the columns'):
+        GalaxyZooDecals(server=address)()
