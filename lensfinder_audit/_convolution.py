@@ -8,7 +8,7 @@ to a length that is a product of small primes; 101 is prime itself.
 
 Importing this module imports SciPy.
 """
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy import fft
@@ -30,44 +30,50 @@ def convolve_stamp(image, kernel, out, *, quadrant=False, pixel_integrated=False
         Where the product is written.
     quadrant : bool, optional
         Whether ``kernel`` is but the quarter from its center on of one that
-        is the same to either side of it, along both axes.
+        is the same to either side of it, along both axes. Without zeros at its
+        end the padding is least.
     pixel_integrated : bool, optional
         Whether to divide out the response of a square pixel, whose transform
         is ``sinc(fx) sinc(fy)``.
     """
     shape = image.shape[1:]
-    light = image.any(axis=0) if len(image) > 1 else image[0] != 0
-    lit = [np.flatnonzero(light.any(axis=axis)) for axis in (1, 0)]
-    if not len(lit[0]):
+    glue = _glue()
+    first_row, last_row, first_column, last_column = glue.lit_box(image)
+    if not last_row:
         out[:] = 0
         return
-    kernel = _quarter(kernel, shape) if quadrant else _cropped(kernel, shape)
-    reach = [n - 1 if quadrant else n // 2 for n in kernel.shape[1:]]
-    rows, columns = (slice(max(x[0] - r, 0), min(x[-1] + 1 + r, n))
-                     for x, r, n in zip(lit, reach, shape, strict=True))
-    size = tuple(fft.next_fast_len(max(int(x[-1] + 1 - part.start) + r, int(part.stop - x[0]) + r,
-                                       1 if quadrant else 2 * r + 1), True)
-                 for part, x, r in zip((rows, columns), lit, reach, strict=True))
-    spectrum = fft.rfft2(image[:, rows, columns], size)
-    product = (_times_mirrored if quadrant else _times)(spectrum, kernel, size, pixel_integrated)
-    whole = fft.irfft2(product, size, overwrite_x=True)
-    for beyond in (slice(rows.start), slice(rows.stop, None)):
-        out[:, beyond] = 0
-    for beyond in (slice(columns.start), slice(columns.stop, None)):
-        out[:, rows, beyond] = 0
-    out[:, rows, columns] = whole[:, :rows.stop - rows.start, :columns.stop - columns.start]
+    kernel = kernel[:, :shape[0], :shape[1]] if quadrant else _cropped(kernel, shape)
+    (top, n_rows, height), (left, n_columns, width) = (
+        _reached(first, last, n, k - 1 if quadrant else k // 2, quadrant)
+        for first, last, n, k in zip((first_row, first_column), (last_row, last_column), shape,
+                                     kernel.shape[1:], strict=True))
+    spectrum = fft.rfft2(image[:, top:top + n_rows, left:left + n_columns], (height, width))
+    times = _times_mirrored if quadrant else _times
+    product = times(spectrum, kernel, (height, width), pixel_integrated)
+    whole = fft.irfft2(product, (height, width), overwrite_x=True)
+    glue.put(whole, out, top, left, n_rows, n_columns)
+
+
+@cache
+def _glue():
+    try:
+        from lensfinder_audit import _convolution_kernel as glue
+    except ImportError:  # no numba
+        from lensfinder_audit import _convolution_numpy as glue
+    return glue
+
+
+def _reached(first, last, n, reach, quadrant):
+    """Return where the light begins that a kernel spreads, its length, and that of a transform."""
+    start, stop = max(first - reach, 0), min(last + reach, n)
+    least = max(last - start + reach, stop - first + reach, 1 if quadrant else 2 * reach + 1)
+    return start, stop - start, fft.next_fast_len(least, True)
 
 
 def _cropped(kernel, shape):
     """Cut a kernel that reaches farther than across the stamp."""
     cut = [max(k // 2 - n + 1, 0) for k, n in zip(kernel.shape[1:], shape, strict=True)]
     return kernel[:, cut[0]:kernel.shape[1] - cut[0], cut[1]:kernel.shape[2] - cut[1]]
-
-
-def _quarter(kernel, shape):
-    """Cut zeros, too: a stamp must not depend on the kernels of others."""
-    size = np.flatnonzero(kernel[:, 0].any(axis=0))[-1:].sum() + 1
-    return kernel[:, :min(size, shape[0]), :min(size, shape[1])]
 
 
 def _times(spectrum, kernel, size, pixel_integrated):
@@ -83,12 +89,13 @@ def _times(spectrum, kernel, size, pixel_integrated):
 
 def _times_mirrored(spectrum, quadrant, size, pixel_integrated):
     """Sum cosines: two small products of matrices instead of a transform."""
-    y, x = (_cosines(n, k, pixel_integrated, quadrant.dtype.char)
-            for n, k in zip(size, quadrant.shape[1:], strict=True))
-    part, half = y @ quadrant @ x.T, len(y)
+    dtype = quadrant.dtype.char
+    y = _cosines(size[0], quadrant.shape[1], pixel_integrated, dtype)
+    x = _cosines_twice(size[1], quadrant.shape[2], pixel_integrated, dtype)
+    part = y @ quadrant @ x.T
     product = np.empty((len(quadrant), *spectrum.shape[1:]), dtype=spectrum.dtype)
-    np.multiply(spectrum[:, :half], part, out=product[:, :half])
-    np.multiply(spectrum[:, half:], part[:, size[0] - half:0:-1], out=product[:, half:])
+    # Real and imaginary parts beside each other: numbers of one kind multiply faster.
+    _glue().times_mirrored(spectrum.view(dtype), part, product.view(dtype))
     return product
 
 
@@ -99,3 +106,9 @@ def _cosines(size, reach, pixel_integrated, dtype):
     if pixel_integrated:
         cosines /= np.sinc(frequency)
     return cosines.astype(dtype)
+
+
+@lru_cache(maxsize=256)
+def _cosines_twice(*what):
+    """Return each row twice, for the real and the imaginary part of a number."""
+    return np.repeat(_cosines(*what), 2, axis=0)

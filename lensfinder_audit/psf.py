@@ -62,19 +62,32 @@ class _RoundPSF(PSF):
             Odd sizes that hold the widest; each follows from its own width
             alone, is sampled at pixel centers and sums to 1.
         """
-        quadrants = self._quadrants(pixel_scale)
+        quadrants = self._quadrants(self._in_pixels(pixel_scale))
         around = np.abs(np.arange(1 - quadrants.shape[-1], quadrants.shape[-1]))
         return quadrants[..., around[:, None], around]
 
-    def _quadrants(self, pixel_scale, dtype=float):
-        """Return the quarter of each kernel from its center on; the others mirror it."""
-        fwhm = (self.fwhm / pixel_scale).to_value('')[..., None]
+    def _in_pixels(self, pixel_scale):
+        return self.fwhm.to_value(u.arcsec) / pixel_scale.to_value(u.arcsec)
+
+    def _quadrants(self, fwhm, dtype=float):
+        """
+        Return the quarter of each kernel from its center on; the others mirror it.
+
+        Widths are in pixels.
+        """
+        fwhm = fwhm[..., None]
         radius, where, often = _radii(int(np.ceil(self._reach() * fwhm.max(initial=0))) + 1)
         radius = radius / fwhm
         values = np.where(radius <= self._reach(), self._profile(radius), 0)
         # One term after the other: what a wider kernel beside it adds is 0, and changes nothing.
         values /= np.cumsum(values * often, axis=-1)[..., -1:]
         return values.astype(dtype, copy=False)[..., where]
+
+    def _sizes(self, fwhm):
+        """Return how many pixels the widest quarter of each row has along a side."""
+        widest = fwhm.max(axis=1, initial=0)[:, None]
+        offset = np.arange(int(np.ceil(self._reach() * widest.max(initial=0))) + 1)
+        return np.count_nonzero(offset / widest <= self._reach(), axis=1)
 
 
 @lru_cache(maxsize=64)
@@ -163,7 +176,7 @@ class MoffatPSF(_RoundPSF):
         self._alpha = 0.5 / np.sqrt(2 ** (1 / beta) - 1)  # scale radius in units of the FWHM
 
     def _profile(self, radius):
-        return (1 + (radius / self._alpha) ** 2) ** -self.beta
+        return _power(1 + (radius / self._alpha) ** 2, -self.beta)
 
     def _reach(self):
         return min(self._alpha * np.sqrt(1e-3 ** (1 / (1 - self.beta)) - 1), 8)
@@ -175,6 +188,17 @@ class MoffatPSF(_RoundPSF):
 
 #: Profiles by the name that `psf_from_table` takes.
 PROFILES = {'gaussian': GaussianPSF, 'moffat': MoffatPSF}
+
+
+def _power(base, exponent):
+    """Return a power, whole and half ones as products: they take a tenth of the time."""
+    twice = -2 * exponent
+    if twice != int(twice) or not 0 < twice <= 20:
+        return base ** exponent
+    product = np.sqrt(base) if twice % 2 else np.ones_like(base)
+    for _ in range(int(twice // 2)):
+        product *= base
+    return 1 / product
 
 
 def psf_from_table(table, bands, *, profile='moffat', **options):
@@ -285,17 +309,30 @@ def convolve(images, psf, pixel_scale, *, pixel_integrated=False, weights=None):
     check_psf(psf, images.shape[-2:], pixel_scale, rows=len(images), bands=images.shape[1])
     out = np.empty((len(images), psf.fwhm.shape[1], *images.shape[-2:]), dtype=images.dtype)
     quadrant = isinstance(psf, _RoundPSF)
-    for start in range(0, len(images), _BLOCK):
-        rows = psf[start:start + _BLOCK]
-        kernels = (rows._quadrants(pixel_scale, images.dtype) if quadrant
-                   else rows.kernels(pixel_scale).astype(images.dtype, copy=False))
-        if weights is not None:
-            factors = np.asarray(weights, dtype=images.dtype)[start:start + _BLOCK]
-            kernels = kernels * factors[..., None, None]
-        for row, kernel in enumerate(kernels, start):
-            convolve_stamp(images[row], kernel, out[row], quadrant=quadrant,
-                           pixel_integrated=pixel_integrated)
+    for row, kernel in enumerate(_kernels(psf, pixel_scale, images.dtype, weights)):
+        convolve_stamp(images[row], kernel, out[row], quadrant=quadrant,
+                       pixel_integrated=pixel_integrated)
     return out
+
+
+def _kernels(psf, pixel_scale, dtype, weights):
+    """Yield the kernels of each row, of a round PSF a quarter of each, some rows at a time."""
+    n = len(psf.fwhm)
+    factors = None if weights is None else np.asarray(weights, dtype=dtype)[..., None, None]
+    is_round = isinstance(psf, _RoundPSF)
+    if is_round:
+        fwhm = psf._in_pixels(pixel_scale)
+        sizes = psf._sizes(fwhm)
+    for start in range(0, n, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        kernels = (psf._quadrants(fwhm[rows], dtype) if is_round
+                   else psf[rows].kernels(pixel_scale).astype(dtype, copy=False))
+        if factors is not None:
+            kernels = kernels * factors[rows]
+        # Cut to its own size: a stamp must not depend on the kernels of others.
+        yield from ((kernel[:, :size, :size] for kernel, size in zip(kernels, sizes[rows],
+                                                                     strict=True))
+                    if is_round else kernels)
 
 
 def check_psf(psf, shape, pixel_scale, *, rows, bands):
@@ -305,7 +342,7 @@ def check_psf(psf, shape, pixel_scale, *, rows, bands):
         raise TableError(f'the PSF has {len(fwhm)} rows and {fwhm.shape[1]} bands, the stamps '
                          f'have {rows} and {bands}; take its rows as psf[rows]')
     side = min(shape) * pixel_scale
-    if rows and not (fwhm <= side).all():
+    if rows and not fwhm.value.max() <= side.to_value(fwhm.unit):
         row, band = np.unravel_index(np.argmax(fwhm), fwhm.shape)
         raise TableError(f'the PSF of row {row}, band number {band}, has a FWHM of '
                          f'{fwhm[row, band]:.3g}, and the stamp is {side:.3g} wide')

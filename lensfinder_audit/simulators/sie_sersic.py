@@ -219,7 +219,8 @@ class SieSersic(InjectionSimulator):
         scale = pixel_scale.to_value(u.arcsec)
         parts = list(components(systems))
         check_rings(systems, shape, scale)
-        flux = np.stack([u.Quantity(systems[name], u.nmgy).value for name in names], axis=1)
+        flux = np.stack([u.Quantity(systems[name], copy=False).to_value(u.nmgy)
+                         for name in names], axis=1)
         if self.backend == 'torch':
             return self._render_in_torch(parts, flux, psf, shape, pixel_scale)
         traced = np.zeros((len(systems), *shape), dtype=np.float32)

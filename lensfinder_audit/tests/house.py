@@ -18,7 +18,7 @@ FLOORS = {
 _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
         'vocabulary', '_readers', '_scratch', '_fits', 'psf',
-        'psf_models', 'psfex', '_convolution'),
+        'psf_models', 'psfex', '_convolution', '_convolution_kernel', '_convolution_numpy'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
         'cutouts', '_cutout_writer', '_cutout_draft', '_cutout_kernel', '_cutout_layout',
         '_cutout_packing', '_cutout_shards', 'stamps', 'exposures', 'engines',
@@ -35,7 +35,7 @@ _PARTS = {
         'mock_cutouts', 'scoring', 'training',
         'combiners', 'combine'),
     3: ('measure',),
-    4: ('audit', 'audit_inputs', 'composition', 'config', 'findings', 'output', 'plotting', 'report', 'validation',
+    4: ('audit', 'audit_inputs', 'realism_gate', 'composition', 'config', 'findings', 'output', 'plotting', 'report', 'validation',
         'selection_file',
         'ensemble', 'example', 'demo', 'paired_samples', 'checks', 'verdict'),
     5: ('cli',),

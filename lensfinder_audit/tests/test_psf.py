@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.signal import convolve as direct_convolve
 
+from lensfinder_audit import _convolution, _convolution_numpy
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.interfaces import PSF
-from lensfinder_audit.psf import GaussianPSF, MoffatPSF, convolve, psf_from_table
+from lensfinder_audit.psf import GaussianPSF, MoffatPSF, _power, convolve, psf_from_table
 from lensfinder_audit.testing import example_hosts
 
 SCALE = 0.262 * u.arcsec
@@ -227,3 +228,23 @@ def test_planes_are_scaled_on_the_way():
     psf, weights = GaussianPSF(np.full((2, 3), 1.2) * u.arcsec), np.arange(6).reshape(2, 3)
     assert_allclose(convolve(images, psf, SCALE, weights=weights),
                     convolve(images, psf, SCALE) * weights[..., None, None], atol=1e-14)
+
+
+@given(seed=st.integers(0, 2**32 - 1), bands=st.integers(1, 3), one=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_without_numba_the_numbers_are_the_same(seed, bands, one):
+    rng = np.random.default_rng(seed)
+    image = np.zeros((1, 1 if one else bands, 41, 37), np.float32)
+    y, x = rng.integers(0, 30, 2)
+    image[..., y:y + 9, x:x + 5] = rng.normal(size=image[..., y:y + 9, x:x + 5].shape)
+    psf = MoffatPSF(rng.uniform(0.8, 1.6, (1, bands)) * u.arcsec)
+    compiled = convolve(image, psf, 0.262 * u.arcsec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_convolution, '_glue', lambda: _convolution_numpy)
+        assert np.array_equal(convolve(image, psf, 0.262 * u.arcsec), compiled)
+
+
+@pytest.mark.parametrize('beta', [2.0, 2.5, 3.5, 4.7, 9.0, 12.0])
+def test_powers_are_powers(beta):
+    base = np.geomspace(1, 1e4, 50)
+    assert_allclose(_power(base, -beta), base ** -beta, rtol=1e-13)
