@@ -90,7 +90,7 @@ class AuditResult:
 
 
 def audit(scores, *, negatives=None, conditions=(), store=None, known=None, injections=None,
-          classifier=None, progress=None, **options):
+          classifier=None, gate=None, progress=None, **options):
     """
     Audit one or more finders from a table of their scores.
 
@@ -113,6 +113,9 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, inje
     classifier : `~lensfinder_audit.interfaces.Classifier`, optional
         The finder itself, for the checks of how it answers to changed stamps, and whose
         embedding the realism gate takes.
+    gate : `~astropy.table.QTable`, optional
+        The realism gate, where it was measured before, by
+        `~lensfinder_audit.realism_gate.gate_table`.
     progress : callable, optional
         Called with a few words before each step.
     **options
@@ -154,6 +157,8 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, inje
     measured = measure_all(sample, kinds, options, progress=progress)
     if 'conditions' in notes:
         measured['conditions'] = notes['conditions']
+    if gate is not None:
+        measured['realism'] = gate
     findings = collect_findings(sample, measured, summary, options,
                                 trained=notes.get('trained'), **opened)
     _judge(measured, findings, summary, options)

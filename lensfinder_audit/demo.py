@@ -25,6 +25,7 @@ from lensfinder_audit.mock_sample import ARC_SNR_LIMIT
 from lensfinder_audit.output import MARKER, fill_folder
 from lensfinder_audit.plotting.galleries import (false_positive_gallery, injection_gallery,
                                                  lens_galleries)
+from lensfinder_audit.realism_gate import NOT_MEASURED, gate_meta, gate_table, sampled_images
 from lensfinder_audit.recovery import inject, injected_images
 from lensfinder_audit.scoring import score_manifest
 from lensfinder_audit.simulators.sie_sersic import SieSersic
@@ -125,15 +126,18 @@ def _measured(manifest, store, folder, n_injections, seed, tell):
                         grid={'theta_e': THETA_E * u.arcsec},
                         progress=lambda n: tell('inject and score', n, total))
     tell('audit', 0, 1)
-    result = audit(folder / 'scores.parquet', **AUDIT_OPTIONS)
+    gate, told = _gate(manifest, injections, store, finder, seed)
+    result = audit(folder / 'scores.parquet', gate=gate, **AUDIT_OPTIONS)
     points = result.tables['operating_points']
-    result.tables |= recovery_tables(injections, points, n_resamples=AUDIT_OPTIONS['n_resamples'])
+    result.tables |= recovery_tables(injections, points, n_resamples=AUDIT_OPTIONS['n_resamples'],
+                                     realism=told)
     result.summary['remarks'] = _remarks(scores, injections)
     tell('audit', 1, 1)
     return result, injections
 
 
-def recovery_tables(injections, operating_points, *, axes=RECOVERY_AXES, n_resamples=4000):
+def recovery_tables(injections, operating_points, *, axes=RECOVERY_AXES, n_resamples=4000,
+                    realism=NOT_MEASURED):
     """
     Measure which injections are recovered at the operating points of an audit.
 
@@ -147,6 +151,8 @@ def recovery_tables(injections, operating_points, *, axes=RECOVERY_AXES, n_resam
         One table is made for each.
     n_resamples : int, optional
         Bootstrap resamples.
+    realism : dict or str, optional
+        As `~lensfinder_audit.realism_gate.gate_meta` returns it, for the ``meta``.
 
     Returns
     -------
@@ -167,9 +173,26 @@ def recovery_tables(injections, operating_points, *, axes=RECOVERY_AXES, n_resam
             parts.append(part)
         found[name] = vstack(parts, metadata_conflicts='silent')
         found[name].meta |= {'objects': 'injections', 'injections': dict(injections.meta),
-                             'realism': 'not measured: lenses and injections are both simulated'}
+                             'realism': realism}
         found[name].meta.pop('threshold')
     return found
+
+
+def _gate(manifest, injections, store, finder, seed, *, most=300):
+    """Compare injections with the lenses of the survey; return the table and its summary."""
+    rows, images = sampled_images(injections, manifest, store, SieSersic(),
+                                  grid={'theta_e': THETA_E * u.arcsec}, most=most, seed=seed)
+    rng, label = np.random.default_rng([seed, 0x6a]), np.asarray(manifest['label']).astype(bool)
+    keys, hosts = cutout_keys(manifest), np.asarray(injections['host'])[rows].astype(str)
+    place = {str(name): row for row, name in enumerate(manifest['object_id'])}
+    chosen = {role: np.sort(rng.permutation(np.flatnonzero(side))[:most])
+              for role, side in (('lenses', label), ('negatives', ~label))}
+    samples = {role: (store.get(keys[which]), None) for role, which in chosen.items()}
+    samples |= {'injections': (images, hosts),
+                'hosts': (store.get(keys[[place[name] for name in hosts]]), hosts)}
+    table = gate_table(samples, classifier=finder, bands=store.bands, seed=seed)
+    return table, gate_meta(table, injections=injections[rows], lenses=manifest[chosen['lenses']],
+                            note='lenses and injections are both simulated')
 
 
 def _hosts(manifest):

@@ -312,6 +312,19 @@ class Case:
         words = dict.fromkeys(str(row['operating_point']) for row in self.rows('operating_points'))
         return [float(word.split('=')[1]) for word in words if word.startswith('FPR')]
 
+    def keys(self):
+        """Return the key of each row in the store of stamps."""
+        names = np.asarray(self.sample['object_id']).astype(str)
+        if 'cutout' not in self.sample.colnames:
+            return names
+        keys = np.asarray(self.sample['cutout']).astype(str)
+        return np.where(keys == '', names, keys)
+
+    def some(self, most):
+        """Return some rows, drawn at random, in their order."""
+        rng = np.random.default_rng([self.options.seed, 0x50e])
+        return np.sort(rng.permutation(len(self.sample))[:most])
+
     def trained(self):
         """Return objects that were trained on and the others, where there are positions."""
         sample = self.sample

@@ -6,9 +6,9 @@ from lensfinder_audit.checks.shortcuts import gate_findings, gate_table
 from lensfinder_audit.findings import Finding, Limits
 from lensfinder_audit.image_features import image_features
 from lensfinder_audit.measure.intervals import binomial_interval
-from lensfinder_audit.response import response_table
+from lensfinder_audit.response import batch_table, response_table
 
-__all__ = ['image_shortcuts', 'image_gates', 'response_check']
+__all__ = ['image_shortcuts', 'image_gates', 'batch_check', 'response_check']
 
 #: Features that hold nothing of a galaxy, and those that hold all of one but its arcs.
 _BLIND, _GALAXY = ('sky annulus', 'missing pixels'), ('core', 'radial profile')
@@ -22,8 +22,7 @@ def image_shortcuts(case):
     if case.store is None:
         return
     label = np.asarray(case.sample['label'])
-    keys = np.asarray(case.sample['cutout' if 'cutout' in case.sample.colnames else 'object_id'])
-    keys = np.where(keys.astype(str) == '', np.asarray(case.sample['object_id']), keys.astype(str))
+    keys = case.keys()
     rng = np.random.default_rng([case.options.seed, 0x57a])
     rows = np.sort(np.concatenate([rng.permutation(np.flatnonzero(label == side))[:_MOST]
                                    for side in (True, False)]))
@@ -79,16 +78,30 @@ def _surely(row):
                              sides=1)[0]
 
 
+def batch_check(classifier, flux, *, limits=None):
+    """Score stamps in other batches, and say whether that changes a score."""
+    table = batch_table(classifier, flux)
+    return table, _batches(table, limits or Limits(), 'batch')
+
+
+def _batches(table, limits, evidence):
+    """Say how much scores depend on the batch, from rows that changed nothing else."""
+    over = table[np.asarray(table['largest']) > limits.batch_change]
+    if not len(over):
+        return []
+    worst = over[np.argmax(over['largest'])]
+    return [Finding('severe', 'batch dependence', 'the score of a stamp depends on the batch it is '
+                    f'in, by up to {worst["largest"]:.2g} ({", ".join(over["change"])})',
+                    f'{evidence}, {worst["change"]}', 'Put the network into evaluation mode.')]
+
+
 def response_check(classifier, flux, *, limits=None, **options):
     """Change stamps, and say to what a finder answers that it should not."""
     limits = limits or Limits()
     table, found = response_table(classifier, flux, **options), []
+    found += _batches(table[np.asarray(table['change']) == 'alone'], limits, 'response')
     for row in table:
-        if row['change'] == 'alone' and row['largest'] > limits.batch_change:
-            found.append(Finding('severe', 'batch dependence', 'the score of a stamp depends on '
-                                 f'the batch it is in, by up to {row["largest"]:.2g}', 'response, '
-                                 'alone', 'Put the network into evaluation mode.'))
-        elif row['should_stay'] and _surely(row) > limits.crossing:
+        if row['should_stay'] and _surely(row) > limits.crossing:
             found.append(Finding('warning', 'response', f'after the change "{row["change"]}" '
                                  f'{row["crossing"]:.1%} of {row["n"]} stamps change sides of the '
                                  'threshold', f'response, {row["change"]}',

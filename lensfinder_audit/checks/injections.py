@@ -11,7 +11,7 @@ from lensfinder_audit.measure.bands import band_order
 from lensfinder_audit.measure.pools import dispersion, pool_table
 from lensfinder_audit.measure.realism import match_table, realism_table
 
-__all__ = ['host_check', 'realism_check', 'match_check', 'gain_check', 'band_check',
+__all__ = ['host_check', 'realism_check', 'judge_gate', 'match_check', 'gain_check', 'band_check',
            'feature_columns']
 
 
@@ -40,19 +40,23 @@ def host_check(injections, *, threshold, limits=None, pool='cell', least=10):
 
 def realism_check(samples, *, limits=None, **options):
     """Compare injections with real lenses, with the nulls beside."""
-    limits, found = limits or Limits(), []
     table = realism_table(samples, **options)
-    gate = table[0]
+    return table, judge_gate(table, limits or Limits())
+
+
+def judge_gate(table, limits):
+    """Say whether injections can be told from real lenses."""
+    gate, found = table[0], []
     nulls = [f'{row["comparison"]} {row["auc"]:.2f}' for row in table[1:]]
     if gate['lo'] > limits.realism_auc and gate['p_value'] < max(
             limits.level, 1.5 / (1 + table.meta['n_permutations'])):
         found.append(Finding(
-            'severe' if gate['lo'] > limits.realism_severe else 'warning', 'realism', 'a probe tells injections from '
-            f'real lenses with AUC {gate["auc"]:.2f} [{gate["lo"]:.2f}, {gate["hi"]:.2f}]'
+            'severe' if gate['lo'] > limits.realism_severe else 'warning', 'realism',
+            f'a probe tells injections from real lenses with AUC {gate["auc"]:.2f} [{gate["lo"]:.2f}, {gate["hi"]:.2f}]'
             + (f'; beside it {", ".join(nulls)}' if nulls else ''), 'realism',
             'Take recovered fractions for those of injections like these, or weight injections by '
             'arc signal to noise and color.'))
-    return table, found
+    return found
 
 
 def match_check(injections, lenses, *, on=('annulus_snr', 'annulus_color'), limits=None):

@@ -17,7 +17,7 @@ class Check:
     ----------
     name : str
         By which it is called.
-    about : {'sample', 'finder', 'statistics'}
+    about : {'sample', 'finder', 'injections', 'statistics'}
         What it looks at.
     question : str
         What it asks.
@@ -90,6 +90,18 @@ CHECKS = _checks(
     ('calibration-by-stratum', 'finder', 'Does a score mean the same under all conditions?',
      'checks.finder:calibration_by_stratum'),
     ('trends', 'finder', 'On which conditions do the rates depend?', 'checks.finder:trends'),
+    ('response', 'finder', 'Does the finder answer to what changes no lens?',
+     'checks.material:response'),
+    ('batch', 'finder', 'Does a score depend on the batch that it is made in?',
+     'checks.material:batch'),
+    ('bands', 'finder', 'Are the bands of the stamps in their order?', 'checks.material:bands'),
+    ('hosts', 'injections', 'Do a few hosts carry the injections?', 'checks.material:hosts'),
+    ('match', 'injections', 'Do arcs of injections look like those of lenses?',
+     'checks.material:match'),
+    ('gain', 'injections', 'Does the gain of the injections agree with the noise of the pixels?',
+     'checks.material:gain'),
+    ('realism', 'injections', 'Can injections be told from real lenses?',
+     'checks.material:realism'),
     ('thresholds', 'statistics', 'How well does the sample fix each threshold?',
      'checks.basic:thresholds'),
     ('tails', 'statistics', 'Does a fitted tail give the same thresholds?',

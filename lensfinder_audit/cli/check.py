@@ -50,7 +50,7 @@ def check_command(ctx, name, arguments, output, overwrite, **values):
     Run the check NAME on a table of scores, the only one of ARGUMENTS, or on files:
     "hosts INJECTIONS --threshold T", "match INJECTIONS LENSES", "realism LENSES
     INJECTIONS [NEGATIVES]" (tables with columns embedding_* or feature_*), "bands
-    MANIFEST" and "response MODEL MANIFEST" (with --store).
+    MANIFEST", "response MODEL MANIFEST" and "batch MODEL MANIFEST" (with --store).
 
     "check counts TABLE --counts N,RECOVERED" looks at the published counts of injections:
     intervals, pools that stand out of what --rises and --falls say, empty and hidden
@@ -67,10 +67,17 @@ def check_command(ctx, name, arguments, output, overwrite, **values):
         print_interval(arguments, values['confidence'])
     elif name == 'fpr':
         print_rate(arguments, values['n_negatives'], values['confidence'])
-    elif name in FILE_CHECKS:
+    elif name in FILE_CHECKS and not _of_sample(name, arguments, values):
         ctx.exit(int(run_on_files(name, arguments, output, overwrite, values)))
     else:
         ctx.exit(int(_run(name, arguments, output, overwrite, values)))
+
+
+def _of_sample(name, arguments, values):
+    """Whether a check that can be run on files is to look at a sample and what is beside it."""
+    from lensfinder_audit.checks import CHECKS
+
+    return name in CHECKS and len(arguments) == 1 and bool(values['injections'] or values['model'])
 
 
 def _list():
@@ -85,9 +92,9 @@ def _list():
             if check.about == about:
                 click.echo(textwrap.fill(check.question, 100, initial_indent=f'  {check.name:<24}',
                                          subsequent_indent=' ' * 26))
-    click.secho('Injections and stamps', bold=True)
-    for name, (question, _, _) in FILE_CHECKS.items():
-        click.echo(f'  {name:<24}{question}')
+    click.secho('On files of their own', bold=True)
+    for name, (question, words, _) in FILE_CHECKS.items():
+        click.echo(f'  {f"{name} {words[2]}":<46}{question}')
     click.secho('Limits', bold=True)
     for item in fields(Limits):
         click.echo(f'  {item.name:<24}{item.default:g}')

@@ -107,6 +107,7 @@ def _bands(arguments, values, limits):
     import numpy as np
 
     from lensfinder_audit.checks.injections import band_check
+    from lensfinder_audit.checks.material import apertures
     from lensfinder_audit.tables import require_columns
 
     table, store = _stamps(arguments[0], values['store'])
@@ -114,29 +115,33 @@ def _bands(arguments, values, limits):
     require_columns(table, names, what=arguments[0])
     known = np.stack([np.asarray(getattr(table[name], 'value', table[name]), dtype=float)
                       for name in names], axis=1)
-    return band_check(_apertures(store.get(_keys(table))), known, store.bands, limits=limits)
+    return band_check(apertures(store.get(_keys(table))), known, store.bands, limits=limits)
 
 
 def _response(arguments, values, limits):
     from lensfinder_audit.checks.images import response_check
+    from lensfinder_audit.checks.material import normalizers_beside
+
+    classifier, flux = _finder_and_stamps(arguments, values)
+    threshold = values['thresholds'][0] if values['thresholds'] else None
+    return response_check(classifier, flux, limits=limits, threshold=threshold,
+                          normalizers=normalizers_beside(classifier))
+
+
+def _batch(arguments, values, limits):
+    from lensfinder_audit.checks.images import batch_check
+
+    return batch_check(*_finder_and_stamps(arguments, values), limits=limits)
+
+
+def _finder_and_stamps(arguments, values):
     from lensfinder_audit.cli.finders import load_finder
 
     model, manifest = arguments
     table, store = _stamps(manifest, values['store'])
     classifier = load_finder(model, None, {}, 64)
     flux = store.get(_keys(table))[:, [store.bands.index(band) for band in classifier.bands]]
-    threshold = values['thresholds'][0] if values['thresholds'] else None
-    return response_check(classifier, flux, limits=limits, threshold=threshold,
-                          normalizers=_others(classifier))
-
-
-def _others(classifier):
-    """Return the robust normaliser with the annulus that the finder does not use."""
-    from lensfinder_audit.normalizers.raw_robust import RawRobust, RawRobustPublished
-
-    pair = {RawRobust: RawRobustPublished, RawRobustPublished: RawRobust}
-    other = pair.get(type(classifier.normalizer))
-    return [other()] if other else []
+    return classifier, flux
 
 
 def _stamps(manifest, store):
@@ -159,16 +164,6 @@ def _keys(table):
     return cutout_keys(table)
 
 
-def _apertures(flux, radius=8):
-    """Sum the flux in the middle of every plane, above the median of its edge."""
-    import numpy as np
-
-    y, x = np.indices(flux.shape[-2:])
-    r = np.hypot(y - (flux.shape[-2] - 1) / 2, x - (flux.shape[-1] - 1) / 2)
-    sky = np.nanmedian(flux[..., r > 0.65 * min(flux.shape[-2:]) / 2], axis=-1)
-    return np.nansum(flux[..., r <= radius] - sky[..., None], axis=-1)
-
-
 #: Question, least and greatest number of files and how they are called, and what runs it.
 FILE_CHECKS = {
     'counts': ('What do published counts of injections show?', (1, 1, 'TABLE'), check_counts),
@@ -179,4 +174,6 @@ FILE_CHECKS = {
                 (2, 3, 'LENSES INJECTIONS [NEGATIVES]'), _realism),
     'bands': ('Are the bands of the stamps in their order?', (1, 1, 'MANIFEST'), _bands),
     'response': ('Does the finder answer to what changes no lens?', (2, 2, 'MODEL MANIFEST'),
-                 _response)}
+                 _response),
+    'batch': ('Does a score depend on the batch that it is made in?', (2, 2, 'MODEL MANIFEST'),
+              _batch)}

@@ -17,7 +17,11 @@ def make_tables(injections, run, values):
         raise MeasurementError(f'none of {len(injections)} injections has a score; the first: '
                                f'{injections["problem"][0]}')
     sample = ['arm'] if len(run.options['pair']) else []
+    gate, told = _realism(good, run, values)
+    injections.meta['realism'] = good.meta['realism'] = told
     tables = _completeness(good, values, sample)
+    if gate is not None:
+        tables['realism'] = gate
     tables['cells'] = cells_table(injections, min_groups=values['min_groups'])
     tables['host_rules'] = run.rules
     if sample:
@@ -33,6 +37,24 @@ def make_tables(injections, run, values):
     return tables, refused
 
 
+def _realism(good, run, values):
+    """Compare injections with the real lenses that were given."""
+    from lensfinder_audit.cutouts import CutoutStore
+    from lensfinder_audit.realism_gate import NOT_MEASURED, lens_gate
+
+    if not values.get('lenses'):
+        return None, f'{NOT_MEASURED} (--lenses)'
+    from pathlib import Path
+
+    from lensfinder_audit.manifest import read_manifest
+
+    lenses = read_manifest(values['lenses'])
+    store = CutoutStore(values.get('lenses_store') or Path(values['lenses']).parent / 'cutouts')
+    return lens_gate(good, run.manifest, run.store, run.simulator, lenses, store,
+                     classifier=run.finder, seed=values['seed'],
+                     **{name: run.options[name] for name in ('grid', 'gain', 'psf', 'priors')})
+
+
 def report(tables, injections, refused):
     """Say what was found, in a few lines."""
     for row in tables['host_rules']:
@@ -44,6 +66,11 @@ def report(tables, injections, refused):
         click.echo(f'{arm}{row["n_recovered"]} of {row["n"]} injections in {row["n_groups"]} hosts '
                    f'are recovered: {row["estimate"]:.4f} [{row["lo"]:.4f}, {row["hi"]:.4f}] '
                    f'({_interval(tables["recovery"])}, hosts resampled together)')
+    for row in tables.get('realism', ()):
+        click.echo(f'{row["comparison"]}: a probe tells them apart with AUC {row["auc"]:.3f} '
+                   f'[{row["lo"]:.3f}, {row["hi"]:.3f}]' + ', a null' * (row['role'] == 'null'))
+    if 'realism' not in tables:
+        click.echo(f'realism is {injections.meta["realism"]}')
     for row in tables.get('paired', ()):
         click.echo(f'{row["arm"]}: {row["n_only_arm"]} are recovered only with it, '
                    f'{row["n_only_base"]} only without; difference {row["difference"]:+.4f} '
@@ -77,6 +104,7 @@ def _completeness(injections, values, sample, **design):
             min_groups=values['min_groups'], sample=sample, **design)
         found[key].meta['injections'] = {name: injections.meta.get(name) for name in (
             'simulator', 'priors', 'gain', 'seed', 'checksums', 'simulated')}
+        found[key].meta['realism'] = injections.meta['realism']
     return found
 
 
