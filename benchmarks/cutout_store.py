@@ -3,9 +3,11 @@
 """
 Time random batches from the cutout store beside one compressed .npz per cutout.
 
-One run writes the same cutouts in both ways and reads the same random batches, in
-turns; the pages of both are in memory after the first. It fails where a pixel
-differs::
+One run writes the same cutouts, one in fifty with a bright star, as .npz files and as
+stores of float32 and int16, and reads the same random batches of all, in turns; their
+pages are in memory after the first. It fails where float32 is not read back bit by bit,
+int16 is off by more than 1/32 of the noise or clips a star or takes more than 0.53 of the
+disk, or a store is less than 30 times faster than the files::
 
     python benchmarks/cutout_store.py
     python benchmarks/cutout_store.py --cutouts 8000 --batches 200
@@ -24,19 +26,38 @@ from lensfinder_audit.cutouts import CutoutStore, CutoutWriter
 from lensfinder_audit.testing import example_flux
 
 
-def write_both(folder, n):
-    """Write the store and the files; return the keys."""
+BOUND, DISK = 30, 0.53
+STAR = 500.0  # nanomaggies in its brightest pixel
+
+
+def made_up(n, seed):
+    """Galaxies, one in fifty beside a bright star."""
+    flux = example_flux(n, seed=seed)
+    flux[::50, :, 20, 30] = STAR
+    return flux
+
+
+def write_all(folder, n):
+    """Write the stores and the files; return the keys."""
     keys = np.array([f'object-{i:06d}' for i in range(n)])
     (folder / 'npz').mkdir()
-    with CutoutWriter(folder / 'store', bands='grz', shape=(101, 101),
-                      pixel_scale=0.262 * u.arcsec, shard_size=512) as writer:
+    options = {'bands': 'grz', 'shape': (101, 101), 'pixel_scale': 0.262 * u.arcsec,
+               'shard_size': 512}
+    with (CutoutWriter(folder / 'float32', **options) as first,
+          CutoutWriter(folder / 'int16', dtype='int16', **options) as second):
         for start in range(0, n, 256):
             batch = keys[start:start + 256]
-            flux = example_flux(len(batch), seed=start)
-            writer.add(batch, flux)
+            flux = made_up(len(batch), seed=start)
+            first.add(batch, flux)
+            second.add(batch, flux)
             for key, stamp in zip(batch, flux, strict=True):
                 np.savez_compressed(folder / 'npz' / f'{key}.npz', cutout=stamp)
     return keys
+
+
+def disk(folder):
+    """Return the bytes of all files of a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def read_npz(folder, keys):
@@ -49,46 +70,76 @@ def read_npz(folder, keys):
 
 
 def timed(ways, batches):
-    """Return seconds by clock and of CPU of each way, and whether all gave the same pixels."""
-    clock, cpu, same = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0.0), True
+    """Return seconds by clock and of CPU of each way, and what each gave last."""
+    clock, cpu, found = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0.0), {}
     for keys in batches:
-        found = []
         for name, way in ways.items():
             start = perf_counter(), process_time()
-            found.append(way(keys))
+            found[name] = way(keys)
             clock[name] += perf_counter() - start[0]
             cpu[name] += process_time() - start[1]
-        same &= all(np.array_equal(found[0], other) for other in found[1:])
-    return clock, cpu, same
+    return clock, cpu, found
+
+
+def worst_error(store, folder, keys):
+    """Return the largest error in units of the noise, and whether a star was clipped."""
+    index, worst, clipped = store.index(), 0.0, False
+    scales = np.stack([index[f'scale_{band}'] for band in store.bands], axis=1)
+    for start in range(0, len(keys), 256):
+        batch = keys[start:start + 256]
+        flux, found = read_npz(folder, batch), store.get(batch)
+        clipped |= bool((found[flux == STAR] != STAR).any())
+        noise = 16 * np.nan_to_num(scales[store.locate(batch)].astype(float), nan=np.inf)
+        worst = max(worst, (np.abs(found.astype(float) - flux) / noise[..., None, None]).max())
+    return worst, clipped
 
 
 def main():
-    """Print cutouts per second and the ratio; fail where the pixels differ."""
+    """Print cutouts per second and the ratios; fail where a bound is not met."""
     parser = argparse.ArgumentParser(description=__doc__.strip().partition('\n')[0])
     parser.add_argument('--cutouts', type=int, default=2000)
     parser.add_argument('--batches', type=int, default=40)
     parser.add_argument('--size', type=int, default=64)
     parser.add_argument('--folder', help='where to write, such as the disk to be measured')
     options = parser.parse_args()
-    rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        keys = write_both(Path(folder), options.cutouts)
-        store = CutoutStore(Path(folder) / 'store')
-        ways = {'.npz per cutout': lambda wanted: read_npz(Path(folder) / 'npz', wanted),
-                'store': store.get,
-                'store, checksums compared': lambda wanted: store.get(wanted, verify=True)}
-        batches = [rng.choice(keys, options.size) for _ in range(options.batches)]
-        timed(ways, batches[:1])
-        clock, cpu, same = timed(ways, batches)
+        return measure(Path(folder), options)
+
+
+def measure(folder, options):
+    """Write, read and print; return 1 where a bound is not met."""
+    rng = np.random.default_rng(0)
+    keys = write_all(folder, options.cutouts)
+    stores = {name: CutoutStore(folder / name) for name in ('float32', 'int16')}
+    out = np.empty((options.size, 3, 101, 101), np.float32)
+    first = '.npz per cutout'
+    ways = {first: lambda wanted: read_npz(folder / 'npz', wanted),
+            'store': stores['float32'].get,
+            'store, array used again': lambda wanted: stores['float32'].get(wanted, out=out),
+            'store, checksums compared': lambda wanted: stores['float32'].get(wanted, verify=True),
+            'int16 store': stores['int16'].get,
+            'int16 store, array used again': lambda wanted: stores['int16'].get(wanted, out=out)}
+    batches = [rng.choice(keys, options.size) for _ in range(options.batches)]
+    timed(ways, batches[:1])
+    clock, cpu, found = timed(ways, batches)
     print(f'Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}, '
           f'{options.cutouts} cutouts of 3 x 101 x 101, {options.batches} random batches of '
           f'{options.size}, pages in memory')
-    print(f'{"":28}{"cutouts/s":>12}{"times faster":>14}{"CPU ms/cutout":>15}')
-    n, first = options.batches * options.size, clock['.npz per cutout']
+    print(f'{"":32}{"cutouts/s":>12}{"times faster":>14}{"by CPU time":>13}{"CPU us/cutout":>15}')
+    n = options.batches * options.size
     for name in ways:
-        print(f'{name:28}{n / clock[name]:12.0f}{first / clock[name]:14.1f}'
-              f'{1e3 * cpu[name] / n:15.3f}')
-    return int(not same)
+        print(f'{name:32}{n / clock[name]:12.0f}{clock[first] / clock[name]:14.1f}'
+              f'{cpu[first] / cpu[name]:13.1f}{1e6 * cpu[name] / n:15.1f}')
+    sizes = {name: disk(folder / name) for name in ('npz', 'float32', 'int16')}
+    worst, clipped = worst_error(stores['int16'], folder / 'npz', keys)
+    share = sizes['int16'] / sizes['float32']
+    print('MB on disk: ' + ', '.join(f'{name} {size / 1e6:.1f}' for name, size in sizes.items()))
+    same = np.array_equal(found[first], found['store'])
+    times = [cpu[first] / cpu[name] for name in ('store', 'int16 store')]
+    print(f'bound: float32 {times[0]:.1f} and int16 {times[1]:.1f} times faster by CPU time; int16 '
+          f'{share:.3f} of the disk, error 1/{1 / worst:.4g} of the noise, stars '
+          f'{"clipped" if clipped else "unclipped"}')
+    return int(not same or min(times) < BOUND or clipped or worst > 1 / 32 or share > DISK)
 
 
 if __name__ == '__main__':

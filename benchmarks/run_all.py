@@ -39,8 +39,9 @@ class Benchmark:
 BENCHMARKS = (
     Benchmark('normalize', 'a plain NumPy loop over cutouts and bands', 'same numbers to 1e-6',
               r'^this package {3,}\S+ +(\S+) +(\S+)', '{0} times faster'),
-    Benchmark('cutout_store', 'one compressed .npz per cutout', 'same pixels',
-              r'^store {3,}\S+ +(\S+)', '{0} times faster'),
+    Benchmark('cutout_store', 'one compressed .npz per cutout',
+              '30 times by CPU time; int16 half the disk, error 1/32 of the noise, stars unclipped',
+              r'^bound: (.*)$', '{0}'),
     Benchmark('auc_bootstrap', 'a loop of resampled indices with scikit-learn',
               '500 times, SE within 2 %',
               r'scikit-learn loop.*?; (\d+) times .*?, (\d+) times its CPU time',

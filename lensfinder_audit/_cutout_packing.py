@@ -8,8 +8,8 @@ at most, on any machine.
 """
 import numpy as np
 
-__all__ = ['MISSING', 'STEPS', 'encode', 'decoder', 'decode_numpy', 'find_scales', 'noise',
-           'read_back']
+__all__ = ['MISSING', 'STEPS', 'coders', 'decode_numpy', 'encode_numpy', 'find_scales', 'noise',
+           'pack']
 
 #: The number that stands for a missing pixel.
 MISSING = -32768
@@ -17,6 +17,7 @@ MISSING = -32768
 STEPS = 16
 _LARGEST = 32767
 _LAG = 2  # pixels; next neighbours share noise where images were resampled
+_ROWS = 50
 _BITS = 256  # significant values of a step
 _RANGE = (1e-30, 1e30)  # of a step, so that products are neither subnormal nor infinite
 
@@ -25,13 +26,16 @@ def noise(plane):
     """
     Estimate the noise of a plane (y, x) from differences of pixels in a row.
 
-    1.4826 median(abs(difference)) / sqrt(2) of pixels two apart, where they differ;
-    NaN where none do.
+    1.4826 median(abs(difference)) / sqrt(2) of pixels two apart, where they differ, in
+    some fifty rows at least; NaN where none do.
     """
+    plane = plane[::max(1, len(plane) // _ROWS)]
     with np.errstate(invalid='ignore', over='ignore'):
-        difference = np.abs(plane[:, _LAG:].astype(float) - plane[:, :-_LAG])
-    some = difference[(difference > 0) & np.isfinite(difference)]
-    return 1.4826 / np.sqrt(2) * np.median(some) if some.size else np.nan
+        difference = np.abs(plane[:, _LAG:] - plane[:, :-_LAG])
+        some = difference[(difference > 0) & (difference < np.inf)]
+    if not some.size:
+        return np.nan
+    return 1.4826 / np.sqrt(2) * float(np.partition(some, some.size // 2)[some.size // 2])
 
 
 def find_scales(flux):
@@ -57,29 +61,48 @@ def _scale(plane):
     return step if fits else np.nan
 
 
-def encode(flux, scales):
-    """Return cutouts as int16, of those that have a step."""
-    steps = np.rint(flux / scales[:, :, None, None].astype(float))
-    steps[np.isnan(steps)] = MISSING
-    return steps.astype('<i2')
+def pack(flux, scales):
+    """
+    Return cutouts as int16, (m, band, y, x), of those that have a step, and what is read back.
 
-
-def read_back(flux, scales):
-    """Return the pixels that a store gives: rounded to steps where there is one."""
-    found = flux.copy()
+    The second has all of them, in float32.
+    """
     packed = np.flatnonzero(~np.isnan(scales).any(axis=1))
-    decode_numpy(encode(flux[packed], scales[packed]), np.arange(len(packed)), scales[packed],
-                 found, packed)
-    return found
+    steps = np.empty((len(packed), *flux.shape[1:]), '<i2')
+    encode, decode = coders()
+    encode(flux, packed, scales[packed], steps)
+    found = flux.copy()
+    decode(steps, np.arange(len(packed)), scales[packed], found, packed)
+    return steps, found
 
 
-def decoder():
-    """Return the compiled way to decode, or that of NumPy where there is no compiler."""
+def coders():
+    """Return the compiled ways to encode and decode, or NumPy's where there is no compiler."""
     try:
-        from lensfinder_audit._cutout_kernel import decode
+        from lensfinder_audit._cutout_kernel import decode, encode
     except ImportError:
-        return decode_numpy
-    return decode
+        return encode_numpy, decode_numpy
+    return encode, decode
+
+
+def encode_numpy(flux, rows, scales, out):
+    """
+    Encode rows of a stack of cutouts.
+
+    Parameters
+    ----------
+    flux : (k, band, y, x) `~numpy.ndarray` of float32
+        Cutouts.
+    rows : (n,) `~numpy.ndarray` of int
+        Which of them.
+    scales : (n, band) `~numpy.ndarray` of float32
+        Their steps.
+    out : (n, band, y, x) `~numpy.ndarray` of int16
+        Filled.
+    """
+    for row, scale, to in zip(rows, scales.astype(float), out, strict=True):
+        steps = np.rint(flux[row] / scale[:, None, None])
+        to[...] = np.where(np.isnan(steps), MISSING, steps)
 
 
 def decode_numpy(shard, rows, scales, out, places):
@@ -89,7 +112,7 @@ def decode_numpy(shard, rows, scales, out, places):
     Parameters
     ----------
     shard : (m, band, y, x) `~numpy.ndarray` of int16
-        As `encode` gives it.
+        As `pack` gives it.
     rows, places : (n,) `~numpy.ndarray` of int
         Which rows of the shard go where.
     scales : (n, band) `~numpy.ndarray` of float32

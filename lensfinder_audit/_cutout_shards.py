@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from lensfinder_audit._cutout_layout import open_shard, shard_name
-from lensfinder_audit._cutout_packing import decoder
+from lensfinder_audit._cutout_packing import coders
 from lensfinder_audit.exceptions import InputFileError
 
 __all__ = ['Shards', 'scale_names', 'shards_of']
@@ -80,7 +80,7 @@ class Shards:
         """Read the cutouts of one file into their places in a stack."""
         shard, rows = self._map(kind, number), self.file_row(kind, positions[where])
         if shard.dtype.kind == 'i':
-            self._decode = self._decode or decoder()
+            self._decode = self._decode or coders()[1]
             self._decode(shard, rows, self.scales[positions[where]], out, where)
         else:
             for place, row in zip(where.tolist(), rows.tolist(), strict=True):

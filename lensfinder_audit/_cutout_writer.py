@@ -9,7 +9,7 @@ from astropy import units as u
 from lensfinder_audit._cutout_draft import Draft
 from lensfinder_audit._cutout_layout import (as_keys, check_choices, make_header, plane_arrays,
                                              sum_name)
-from lensfinder_audit._cutout_packing import encode, find_scales, read_back
+from lensfinder_audit._cutout_packing import find_scales, pack
 from lensfinder_audit._cutout_shards import scale_names, shards_of
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.stamps import cutout_quality
@@ -159,7 +159,7 @@ class CutoutWriter:
         own = {}
         if self._scales:
             scales = find_scales(flux)
-            stacks['flux'] = read_back(flux, scales)
+            stacks['flux'] = pack(flux, scales)[1]
             own = dict(zip(self._scales, scales.T, strict=True))
         own = {sum_name(name): _digests(stack) for name, stack in stacks.items()} | own
         rows = self._fresh(keys, own)
@@ -248,7 +248,7 @@ class CutoutWriter:
             scales = np.stack([columns[name] for name in self._scales], axis=1)
             order = np.argsort(np.isnan(scales[:, 0]), kind='stable')
             packed, kept = np.split(order, [n - np.isnan(scales[:, 0]).sum()])
-            packs = (lambda: encode(flux[packed], scales[packed])) if len(packed) else None
+            packs = (lambda: pack(flux[packed], scales[packed])[0]) if len(packed) else None
             files = {'shard': packs, 'float32': (lambda: flux[kept]) if len(kept) else None}
         planes = {name: lambda name=name: self._buffers[name][:n][order] for name in self.planes}
         return order, files | planes
