@@ -10,7 +10,6 @@ import io
 import warnings
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 from astropy import units as u
@@ -63,23 +62,33 @@ class BrickImage:
     """
 
     def __init__(self, source, name=None):
-        self.name = str(name if name is not None else source)
-        with self._named():
-            self._hdus = fits.open(_stream(source), checksum=True, ignore_missing_simple=False)
-            self._hdu = next((hdu for hdu in self._hdus
-                              if len(getattr(hdu, 'shape', None) or ()) == 2), None)
+        self.name, self._stream = str(name if name is not None else source), None
+        try:
+            with self._named():
+                self._stream = _open(source)
+                hdus = fits.open(self._stream, checksum=True, ignore_missing_simple=False)
+                self._hdu = next((hdu for hdu in hdus
+                                  if len(getattr(hdu, 'shape', None) or ()) == 2), None)
+                self._wcs = None if self._hdu is None else WCS(self._hdu.header).celestial
             if self._hdu is None:
                 raise InputFileError(f'{self.name}: holds no image')
-            self._compressed = isinstance(self._hdu, fits.CompImageHDU)
-            self._wcs = WCS(self._hdu.header).celestial
-        if not self._wcs.has_celestial:
-            raise InputFileError(f'{self.name}: its header gives no place on the sky')
+            if not self._wcs.has_celestial:
+                raise InputFileError(f'{self.name}: its header gives no place on the sky')
+        except BaseException:
+            self.close()
+            raise
+        self._compressed = isinstance(self._hdu, fits.CompImageHDU)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        self._hdus.close()
+        self.close()
+
+    def close(self):
+        """Close the file."""
+        if self._stream is not None:
+            self._stream.close()
 
     @property
     def shape(self):
@@ -236,14 +245,15 @@ def _corners(centers, size):
     return np.floor(np.where(np.isfinite(first), np.clip(first, far, 1e9), far)).astype(int)
 
 
-def _stream(source):
-    """Return what astropy opens: a path, which it maps into memory, or bytes."""
+def _open(source):
+    """Return a stream that is not compressed as a whole; astropy maps files into memory."""
     if not isinstance(source, bytes):
-        with open(source, 'rb') as stream:
-            if stream.read(2) != _GZIP:
-                return Path(source)
+        stream = open(source, 'rb')  # noqa: SIM115
+        if stream.read(2) != _GZIP:
             stream.seek(0)
-            source = stream.read()
+            return stream
+        with stream:
+            source = _GZIP + stream.read()
     try:
         return io.BytesIO(gzip.decompress(source) if source[:2] == _GZIP else source)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

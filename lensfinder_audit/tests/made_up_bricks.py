@@ -24,16 +24,20 @@ def wcs_header(ra, dec, size=PIXELS):
                         'CD1_2': 0.0, 'CD2_1': 0.0, 'CD2_2': SCALE})
 
 
-def write_image(path, pixels, header):
-    """Write an image compressed without loss, with the checksums of the survey."""
+def write_image(path, pixels, header, *, compressed=True):
+    """Write an image, compressed without loss or plain, with checksums as the survey does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     hdu = fits.CompImageHDU(pixels, header, compression_type='GZIP_2', quantize_level=0,
-                            tile_shape=(50, 50))
+                            tile_shape=(50, 50)) if compressed else fits.PrimaryHDU(pixels, header)
     hdu.writeto(path, checksum=True)
 
 
-def write_brick(root, ra, dec, *, bands='grz', maps=('psfsize', 'psfdepth')):
-    """Write the files of the brick about a position; return its name."""
+def write_brick(root, ra, dec, *, bands='grz', maps=('psfsize', 'psfdepth'), compressed=False):
+    """
+    Write the files of the brick about a position; return its name.
+
+    Plain images under the names of compressed ones are read alike, and quicker.
+    """
     brick, layout = str(brick_names(ra, dec)[0]), CoaddLayout()
     header = wcs_header(ra, dec)
     for plane, band in enumerate(bands):
@@ -42,7 +46,7 @@ def write_brick(root, ra, dec, *, bands='grz', maps=('psfsize', 'psfdepth')):
                    * (1 if name == 'psfsize' else 100) for name in maps}
         for template, pixels in images.items():
             write_image(root / template.format(brick=brick, folder=brick[:3], band=band), pixels,
-                        header)
+                        header, compressed=compressed)
     return brick
 
 
