@@ -28,8 +28,8 @@ class PoolPiece:
         number = _number(piece)
         summary = self.parts.load(number, _read_json, suffix='.json')
         mark = _mark(piece)
-        if summary is not None and summary['mark'] == mark and (not summary['n']
-                                                                or self.parts.has(number)):
+        if summary is not None and summary['mark'] == mark and (
+                not summary['n'] or summary['n'] == self.parts.load(number, _rows_in)):
             return [summary]
         try:
             tables, summary = _filter(piece, self.rules, self.lenses, self.join)
@@ -66,6 +66,11 @@ def _mark(piece):
     except OSError:
         return [0, 0]
     return [found.st_size, found.st_mtime_ns]
+
+
+def _rows_in(path):
+    from pyarrow import parquet
+    return parquet.read_metadata(path).num_rows
 
 
 def _read_json(path):

@@ -128,6 +128,30 @@ class CutoutStore:
         """
         return self._find(as_keys(keys))[1]
 
+    def unreadable(self, keys):
+        """
+        Tell why pixels cannot be had, by files alone: none of them is read.
+
+        Parameters
+        ----------
+        keys : (n,) array_like of str
+            Keys of objects.
+
+        Returns
+        -------
+        problems : (n,) `~numpy.ndarray` of str
+            Empty where the file that should hold the pixels is there and of its size.
+        """
+        positions, lost = self._find(as_keys(keys))
+        problems = np.where(lost, 'no cutout in the store', '').astype(object)
+        shards = self._shards.shard[positions] if len(self) else np.zeros(len(positions), int)
+        for number in np.unique(shards[~lost]):
+            try:
+                self._shards.check(number, self.planes[1:])
+            except InputFileError as error:
+                problems[~lost & (shards == number)] = str(error)
+        return problems.astype(str)
+
     def locate(self, keys):
         """
         Return the positions of cutouts in the store.

@@ -99,12 +99,15 @@ def cutout_problems(manifest, store):
     Returns
     -------
     problems : `~astropy.table.QTable`
-        ``row``, ``object_id`` and ``problem`` of the objects without a cutout and
-        of those whose ``sha256`` is not that of the store.
+        ``row``, ``object_id`` and ``problem`` of the objects without a cutout, of
+        those whose file is gone or cut short, and of those whose ``sha256`` is not
+        that of the store.
     """
     keys = cutout_keys(manifest)
-    lost = store.missing(keys)
-    problems = [(i, f'the store has no cutout {str(keys[i])!r}') for i in np.flatnonzero(lost)]
+    missing, words = store.missing(keys), store.unreadable(keys)
+    lost = words != ''
+    problems = [(i, f'the store has no cutout {str(keys[i])!r}' if missing[i] else str(words[i]))
+                for i in np.flatnonzero(lost)]
     if 'sha256' in manifest.colnames:
         wanted = np.asarray(manifest['sha256']).astype(str)
         there = np.flatnonzero(~lost & (wanted != ''))

@@ -69,7 +69,7 @@ def build_manifest(positives, negatives, *, contaminants=None, scheme='70/15/15'
     _refuse_repeats(manifest)
     if store is not None:
         manifest, lost = _with_checksums(manifest, store)
-        reasons += [(key, 'no cutout in the store') for key in lost]
+        reasons += lost
     manifest.meta = {**schema_meta('manifest', inputs=inputs, split=manifest.meta['split'],
                                    sample=_plain_meta(negatives.meta)),
                      **({} if store is None else {'store': store.checksum()})}
@@ -154,10 +154,13 @@ def _refuse_repeats(manifest):
 
 
 def _with_checksums(manifest, store):
+    """Keep what has pixels; also say what has not, and why."""
     keys = cutout_keys(manifest)
-    lost = store.missing(keys)
-    gone = np.asarray(manifest['object_id'])[lost].tolist()
+    problems = store.unreadable(keys)
+    lost = problems != ''
+    gone = zip(np.asarray(manifest['object_id'])[lost].tolist(), problems[lost].tolist(),
+               strict=True)
     manifest, keys = manifest[~lost], keys[~lost]
     manifest['cutout'] = keys
     manifest['sha256'] = np.asarray(store.index()['sha256']).astype(str)[store.locate(keys)]
-    return manifest, [str(key) for key in gone]
+    return manifest, [(str(key), problem) for key, problem in gone]

@@ -66,6 +66,8 @@ class Parts:
             raise OutputExistsError(f'{self.folder} is a file; give the name of a folder')
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = hold(self.folder / LOCK, self.folder)
+        for path in self.folder.glob('.part-*'):  # left by a kill
+            shutil.rmtree(path, ignore_errors=True)
         plan = self.folder / 'plan.json'
         if not plan.exists() or plan.read_text() != self._identity:
             self._clear()
@@ -140,5 +142,3 @@ class Parts:
         """Remove the parts of other inputs; what else is in the folder is not ours."""
         for path in self.folder.glob('part-*'):
             path.unlink()
-        for path in self.folder.glob('.part-*'):  # left by a kill
-            shutil.rmtree(path, ignore_errors=True)
