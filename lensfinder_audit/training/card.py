@@ -117,6 +117,10 @@ def _on_sample(settings, plan):
     if plan.chosen_rows:
         yield f'trained on a chosen part of its split, {len(plan.train):,} of ' \
               f'{plan.n_split:,} stamps'
+    if plan.train.n_left_out + plan.validation.n_left_out:
+        yield (f'cutouts that lack a band or more than {settings.max_missing:.3g} of their pixels '
+               f'were left out: {plan.train.n_left_out:,} of training, '
+               f'{plan.validation.n_left_out:,} of validation')
     balance = plan.train.class_balance()
     yield ('its probabilities hold at one lens to '
            f'{balance["negatives"] / balance["lenses"]:.3g} negatives'

@@ -30,6 +30,8 @@ class TrainingRows:
         Its weight in the loss; the mean is 1.
     n_frozen : int, optional
         Rows that are in a frozen evaluation set, or within a cutout of it.
+    n_left_out : int, optional
+        Rows that are not here, for what their cutouts lack.
     """
 
     keys: np.ndarray
@@ -37,6 +39,7 @@ class TrainingRows:
     label: np.ndarray
     weight: np.ndarray
     n_frozen: int = 0
+    n_left_out: int = 0
 
     def __len__(self):
         return len(self.keys)
@@ -140,34 +143,36 @@ def select_rows(manifest, rows):
 
 
 def _part(table, store, settings, name, frozen, *, train):
+    check_cutouts(table, store)
+    lacking = _lacking(store, table, settings, name)
+    table = table[~lacking]
     label = np.asarray(table['label']).astype(bool)
     if label.all() or not label.any():
         raise TableError(f'the split {name!r} has {label.sum()} lenses and {(~label).sum()} '
                          'negatives; it needs both')
-    check_cutouts(table, store)
-    keys = np.asarray(table['object_id']).astype(str)
-    cutouts = cutout_keys(table)
-    _check_pixels(store, store.locate(cutouts), keys, settings.max_missing, name)
     touched = 0 if frozen is None else int(overlap_problems(table, frozen).sum())
     if touched and train:
         raise TableError(f'{touched} of {len(table)} rows of the split {name!r} are in the frozen '
                          'evaluation set or within a cutout of it; take them out of the training')
-    return TrainingRows(keys, cutouts, label, _weights(table, label, settings), touched)
+    return TrainingRows(np.asarray(table['object_id']).astype(str), cutout_keys(table), label,
+                        _weights(table, label, settings), touched, int(lacking.sum()))
 
 
-def _check_pixels(store, positions, keys, most, name):
-    """Refuse what the normaliser would turn into empty images."""
-    index = store.index()[positions]
+def _lacking(store, table, settings, name):
+    """Find what the normaliser would turn into empty images."""
+    index = store.index()[store.locate(cutout_keys(table))]
     if 'nan_fraction' not in index.colnames:
-        return
+        return np.zeros(len(table), dtype=bool)
+    most, lost = settings.max_missing, np.asarray(index['nan_fraction'])
     empty = np.asarray(index['missing_bands']).astype(str) != ''
-    lacking = (empty & (most < 1)) | (np.asarray(index['nan_fraction']) > most)
-    if lacking.any():
+    lacking = (empty & (most < 1)) | (lost > most)
+    if lacking.any() and settings.incomplete == 'refuse':
         first = int(np.argmax(lacking))
-        raise TableError(f'{store.path}: {lacking.sum()} of {len(keys)} cutouts of the split '
+        raise TableError(f'{store.path}: {lacking.sum()} of {len(table)} cutouts of the split '
                          f'{name!r} lack a band or more than {most:.3g} of their pixels, the first '
-                         f'is {str(keys[first])!r} ({index["nan_fraction"][first]:.3g} missing); '
-                         'take them out of the manifest, or raise max_missing')
+                         f'is {str(table["object_id"][first])!r} ({lost[first]:.3g} missing); take '
+                         'them out with incomplete=leave_out, or raise max_missing')
+    return lacking
 
 
 def _weights(table, label, settings):

@@ -20,6 +20,7 @@ PRESETS = ('paper4-shielded-resnet', 'paper4-efficientnetv2-s', 'resnet18')
 _FOLDER = 'lensfinder_audit.data'
 _CHOICES = {'schedule': ('step', 'cosine', 'constant'),
             'loss': ('unweighted', 'tier', 'manifest'),
+            'incomplete': ('refuse', 'leave_out'),
             'precision': ('auto', '32-true', '16-mixed', 'bf16-mixed')}
 _POSITIVE = ('epochs', 'effective_batch', 'batch_size', 'learning_rate', 'gradient_clip',
              'stamp_size', 'devices', 'threads')
@@ -77,7 +78,9 @@ class TrainingSettings:
     precision : str, optional
         ``32-true``, ``16-mixed``, ``bf16-mixed``; ``auto`` mixes where the device gains by it.
     max_missing : float, optional
-        Greatest fraction of pixels that a cutout may lack.
+        Greatest fraction of pixels that a cutout may lack; nor may it lack a band.
+    incomplete : str, optional
+        Whether cutouts that lack more are a reason to ``refuse`` or to ``leave_out``.
     train_split, validation_split : str, optional
         Splits of the manifest.
     workers : int, optional
@@ -122,6 +125,7 @@ class TrainingSettings:
     gradient_clip: float | None = None
     precision: str = 'auto'
     max_missing: float = 0.05
+    incomplete: str = 'refuse'
     train_split: str = 'train'
     validation_split: str = 'val'
     workers: int | None = None

@@ -87,11 +87,15 @@ def test_stamps_without_pixels_are_refused_and_named(tmp_path):
         return flux
 
     manifest, store = make_sample(tmp_path, flux=spoil)
-    with pytest.raises(TableError, match=r"2 of 80 cutouts of the split 'train' lack a band or more "
-                                         r"than 0.05 .* the first is 'object-3' .1 missing"):
+    with pytest.raises(TableError, match=r"2 of 80 cutouts of the split 'train' lack a band or "
+                                         r"more than 0.05 .* first is 'object-3' .1 missing"):
         training_rows(manifest, store, SETTINGS)
     good = np.ones(120, bool)
     good[[3, 7]] = False
     with pytest.raises(TableError, match="1 of 40 cutouts of the split 'val'"):
         training_rows(manifest, store, SETTINGS, rows=good)
     assert training_rows(manifest, store, load_settings(SETTINGS, {'max_missing': 0.1}), rows=good)
+    train, validation = training_rows(manifest, store, load_settings(SETTINGS, {
+        'incomplete': 'leave_out'}))
+    assert (len(train), train.n_left_out, len(validation), validation.n_left_out) == (78, 2, 39, 1)
+    assert not {'object-3', 'object-7'} & set(train.keys)

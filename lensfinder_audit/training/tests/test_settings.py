@@ -52,7 +52,8 @@ def test_a_file_and_changes_are_read(tmp_path):
     ({'epochs': 'true'}, 'epochs is True'), ({'learning_rate': '.nan'}, 'learning_rate is nan'),
     ({'loss': 'tiers'}, "Did you mean 'tier'"), ({'halve_at': '[0]'}, 'give epochs'),
     ({'validation_split': 'train'}, 'are both'), ({'halve_at': '[1'}, 'is not YAML'),
-    ({'precision': 'bf16mixed'}, "Did you mean 'bf16-mixed'"), ({'tier_weights': '{A: x}'}, 'a weight')])
+    ({'precision': 'bf16mixed'}, "Did you mean 'bf16-mixed'"),
+    ({'tier_weights': '{A: x}'}, 'a weight')])
 def test_settings_that_cannot_be_are_named(changes, words):
     with pytest.raises(ConfigError, match=words):
         load_settings('resnet18', changes)
