@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from lensfinder_audit._pool_keys import KEY_COLUMNS
-from lensfinder_audit.exceptions import TableError
+from lensfinder_audit.exceptions import InputFileError, TableError
 from lensfinder_audit.sky_index import SkyIndex, unit_vectors
 from lensfinder_audit.sources.lens_evidence import lens_evidence, lens_references
 from lensfinder_audit.survey_files import UNITS, read_piece
@@ -182,6 +182,13 @@ class _MatchPiece:
         self.radius, self.footprint = radius.to_value(u.rad), footprint
 
     def __call__(self, piece):
+        """Return the best matches, and why the piece could not be read, by piece."""
+        try:
+            return self._best(piece), {}
+        except (InputFileError, TableError) as error:
+            return {}, {str(piece): str(error)}
+
+    def _best(self, piece):
         index = SkyIndex(self.ra, self.dec, radius=self.footprint)
         wanted = {'ra': 'position', 'dec': 'position', **dict.fromkeys(MATCHED_COLUMNS, '?')}
         best = {}
@@ -215,6 +222,10 @@ def _nearer(one, two):
     return found
 
 
+def _both(one, two):
+    return _nearer(one[0], two[0]), one[1] | two[1]
+
+
 @u.quantity_input(radius='angle', footprint='angle')
 def match_objects(table, pieces, *, engine, radius=1.5 * u.arcsec, footprint=60 * u.arcsec,
                   names=None, progress=None):
@@ -241,11 +252,21 @@ def match_objects(table, pieces, *, engine, radius=1.5 * u.arcsec, footprint=60 
     -------
     matched : (n,) `~astropy.table.QTable`
         With ``match`` (matched, no object, outside), ``separation``, ``n_within`` and the
-        columns of the object.
+        columns of the object. ``meta['match']['failed']`` names pieces that could not be
+        read, with the reason.
+
+    Raises
+    ------
+    InputFileError
+        If no piece could be read.
     """
     ra, dec = (table[side].to_value(u.deg) for side in ('ra', 'dec'))
     work = _MatchPiece(ra, dec, radius, footprint, names or {})
-    best = engine.map_reduce(work, list(pieces), _nearer, progress=progress) or {}
+    pieces = list(pieces)
+    best, failed = engine.map_reduce(work, pieces, _both, progress=progress) or ({}, {})
+    if failed and len(failed) == len(pieces):
+        raise InputFileError(f'none of {len(pieces)} pieces could be read; the first: '
+                             f'{next(iter(failed.values()))}')
     found, n = QTable(table, copy=True), len(table)
     angle = np.full(n, np.nan)
     for i, (distance, _, _) in best.items():
@@ -259,7 +280,7 @@ def match_objects(table, pieces, *, engine, radius=1.5 * u.arcsec, footprint=60 
         values = [objects.get(i, {}).get(name) for i in range(n)]
         if any(value is not None for value in values):
             found[name] = _column(name, values)
-    found.meta['match'] = {'radius': f'{radius:g}', 'footprint': f'{footprint:g}'}
+    found.meta['match'] = {'radius': f'{radius:g}', 'footprint': f'{footprint:g}', 'failed': failed}
     return found
 
 

@@ -21,7 +21,7 @@ from lensfinder_audit.parts import Parts
 from lensfinder_audit.strata import Strata
 from lensfinder_audit.tables import schema_meta
 
-__all__ = ['Sample', 'draw_sample', 'wanted_numbers', 'count_positives']
+__all__ = ['Sample', 'draw_sample', 'plan_sample', 'wanted_numbers', 'count_positives']
 
 _KINDS = ('N1', 'N2')
 
@@ -145,24 +145,58 @@ def draw_sample(pool, *, seed, engine, positives=None, per_stratum=None, parts=N
     TableError
         If the pool is empty.
     """
-    strata = Strata(pool.rules.strata)
-    bits = _bits_of(2 * len(strata))
-    files = [str(pool.part(number).absolute()) for number in pool.parts]
-    if not files:
-        raise TableError(f'{pool.path}: the cuts left no object; pool.json says what each removed')
-    counts = engine.map_reduce(CountPass(2 * len(strata), bits, seed), files, np.add,
-                               progress=progress)
-    available = counts.sum(axis=1).reshape(-1, 2)
-    wanted, drawn = wanted_numbers(available, pool.rules, positives=positives,
-                                   per_stratum=per_stratum)
+    first = _first_pass(pool, seed, engine, positives, per_stratum, progress)
+    bits, counts, available, wanted, drawn = first
+    files = _files(pool)
     last = boundary(counts, drawn.ravel())
     with Parts(parts, {'seed': seed, 'last': last.tolist(), 'files': files,
                        'report': pool.report}, suffix='.parquet') as kept:
         tables = engine.map_reduce(TakePass(last, bits, seed, kept), list(enumerate(files)), add,
                                    progress=progress)
     rows, drawn, twice = _settle(tables, drawn.ravel(), seed)
-    return _sample(rows, pool, strata, wanted, drawn.reshape(-1, 2), available, twice,
-                   {'seed': seed, 'per_stratum': per_stratum}, positives)
+    return _sample(rows, pool, Strata(pool.rules.strata), wanted, drawn.reshape(-1, 2), available,
+                   twice, {'seed': seed, 'per_stratum': per_stratum}, positives)
+
+
+def plan_sample(pool, *, seed, engine, positives=None, per_stratum=None, progress=None):
+    """
+    Say what a sample will hold, without drawing it.
+
+    Parameters
+    ----------
+    pool, seed, engine, positives, per_stratum, progress
+        See `draw_sample`.
+
+    Returns
+    -------
+    strata : `~astropy.table.QTable`
+        As `Sample.strata`; ``meta['n_bytes']`` is the disk that the rows need, about.
+    """
+    _, _, available, wanted, drawn = _first_pass(pool, seed, engine, positives, per_stratum,
+                                                 progress)
+    size = sum(pool.part(number).stat().st_size for number in pool.parts)
+    table = _strata_table(pool, Strata(pool.rules.strata), wanted, drawn, available,
+                          _weights(available, drawn), positives)
+    table.meta['n_bytes'] = int(size * drawn.sum() / max(pool.report['n_pool'], 1))
+    return table
+
+
+def _files(pool):
+    files = [str(pool.part(number)) for number in pool.parts]
+    if not files:
+        raise TableError(f'{pool.path}: the cuts left no object; pool.json says what each removed')
+    return files
+
+
+def _first_pass(pool, seed, engine, positives, per_stratum, progress):
+    groups = 2 * len(Strata(pool.rules.strata))
+    bits = _bits_of(groups)
+    counts = engine.map_reduce(CountPass(groups, bits, seed), _files(pool), np.add,
+                               progress=progress)
+    available = counts.sum(axis=1).reshape(-1, 2)
+    wanted, drawn = wanted_numbers(available, pool.rules, positives=positives,
+                                   per_stratum=per_stratum)
+    return bits, counts, available, wanted, drawn
 
 
 def _bits_of(groups):
@@ -188,8 +222,7 @@ def _settle(tables, drawn, seed):
 
 
 def _sample(rows, pool, strata, wanted, drawn, available, twice, how, positives):
-    with np.errstate(divide='ignore', invalid='ignore'):
-        weight = np.where(drawn > 0, available / drawn, np.nan)
+    weight = _weights(available, drawn)
     columns = {name: _array(rows[name]) for name in rows.column_names}
     group = columns.pop('_group')
     columns.pop('_number')
@@ -206,6 +239,11 @@ def _sample(rows, pool, strata, wanted, drawn, available, twice, how, positives)
                              n_repeated=twice, failed=pool.failed or None)
     return Sample(table, _strata_table(pool, strata, wanted, drawn, available, weight, positives),
                   _confuser_table(pool, table))
+
+
+def _weights(available, drawn):
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return np.where(drawn > 0, available / drawn, np.nan)
 
 
 def _array(column):

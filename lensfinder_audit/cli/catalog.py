@@ -25,19 +25,29 @@ def catalog_command():
 @click.option('--footprint', type=click.FloatRange(1, 3600), default=60.0, show_default=True,
               help='Without any object so near, a lens lies outside the files, arcsec.')
 @engine_options(workers=1)
+@click.option('--dry-run', is_flag=True, help='Only merge and count; match and write nothing.')
 @click.option('--overwrite', is_flag=True, help='Replace an earlier catalogue in DIR.')
-def build_command(plan, output, objects, match_radius, footprint, overwrite, **engine):
+@click.pass_context
+def build_command(context, plan, output, objects, match_radius, footprint, dry_run, overwrite,
+                  **engine):
     """
     Merge the lists that PLAN (a YAML file) names by position; state for each lens
     its tier, how it was found, whether its arc can be seen, and why.
+
+    Files of --objects that cannot be read are named and left out, and the exit code
+    is 3: a lens that is outside the others may stand in one of them.
     """
     from lensfinder_audit.catalog_build import build_catalog, load_catalog_plan, tier_counts
     from lensfinder_audit.files import refuse_folder, whole_folder, write_whole
 
     refuse_folder(output, overwrite, _MARKER)
-    table = build_catalog(load_catalog_plan(plan))
+    table, failed = build_catalog(load_catalog_plan(plan)), {}
+    if dry_run:
+        _say(table)
+        _say_plan(table, objects)
+        return
     if objects:
-        table = _match(table, objects, match_radius, footprint, make_engine(**engine))
+        table, failed = _match(table, objects, match_radius, footprint, make_engine(**engine))
     counts = tier_counts(table)
     with whole_folder(output, overwrite=overwrite, marker=_MARKER) as folder:
         write_whole(table, folder / _MARKER)
@@ -46,21 +56,40 @@ def build_command(plan, output, objects, match_radius, footprint, overwrite, **e
             names = ['name', 'ra', 'dec', 'tier', 'match']
             write_whole(table[table['match'] != 'matched'][names], folder / 'unmatched.ecsv')
     _say(table)
+    for reason in failed.values():
+        click.echo(f'Left out: {reason}', err=True)
     click.echo(output)
+    context.exit(3 if failed else 0)
+
+
+def _say_plan(table, objects):
+    from lensfinder_audit.negatives import plan_pool
+
+    if objects:
+        plan = plan_pool(objects)
+        click.echo(f'to match: {len(plan.pieces):,} pieces, {plan.n_rows:,} rows')
+        for reason in plan.unreadable.values():
+            click.echo(f'Cannot be read: {reason}', err=True)
+    size = sum(getattr(table[name], 'nbytes', 0) for name in table.colnames)
+    click.echo(f'at most {2 * size / 1e6:.3g} MB of disk; nothing was written')
 
 
 def _match(table, objects, radius, footprint, engine):
     from astropy import units as u
+    from tqdm import tqdm
 
     from lensfinder_audit.exceptions import InputFileError
     from lensfinder_audit.negatives import plan_pool
     from lensfinder_audit.positives import match_objects
 
     plan = plan_pool(objects)
-    for reason in plan.unreadable.values():
-        raise InputFileError(reason)
-    return match_objects(table, plan.pieces, radius=radius * u.arcsec,
-                         footprint=footprint * u.arcsec, engine=engine)
+    if plan.unreadable and not plan.pieces:
+        raise InputFileError(next(iter(plan.unreadable.values())))
+    with tqdm(total=len(plan.pieces), unit=' pieces', disable=None) as bar:
+        table = match_objects(table, plan.pieces, radius=radius * u.arcsec, engine=engine,
+                              footprint=footprint * u.arcsec,
+                              progress=lambda done, total: bar.update(1))
+    return table, plan.unreadable | table.meta['match']['failed']
 
 
 def _say(table):

@@ -37,15 +37,17 @@ def build_command(output, scheme, seed, store, left_out, dry_run, overwrite, **l
     from lensfinder_audit.manifest import write_manifest
     from lensfinder_audit.manifest_build import build_manifest
 
+    if not dry_run:
+        _refuse(output, overwrite)
     lists = {name: path for name, path in lists.items() if path}
     tables = {name: read_table(path) for name, path in lists.items()}
     inputs = {name: sha256(path) for name, path in lists.items()}
     manifest, gone = build_manifest(**tables, scheme=scheme, seed=seed, inputs=inputs,
                                     store=CutoutStore(store) if store else None)
     if not dry_run:
+        if left_out:  # before the manifest, which says that all is done
+            write_whole(gone, left_out, overwrite=True)
         write_manifest(manifest, output, overwrite=overwrite)
-        if left_out:
-            write_whole(gone, left_out, overwrite=overwrite)
     reasons = gone['reason'].tolist()
     for reason in dict.fromkeys(reasons):
         click.echo(f'Left out: {reasons.count(reason):,}, {reason}', err=True)
@@ -55,6 +57,16 @@ def build_command(output, scheme, seed, store, left_out, dry_run, overwrite, **l
             lenses = sum(a == name and b for a, b in zip(split, label, strict=True))
             click.echo(f'{name}: {lenses:,} lenses, {split.count(name) - lenses:,} negatives')
     click.echo(_size(manifest) if dry_run else output)
+
+
+def _refuse(output, overwrite):
+    from pathlib import Path
+
+    from lensfinder_audit.exceptions import OutputExistsError
+
+    if Path(output).exists() and not overwrite:
+        raise OutputExistsError(f'{output} is there already; choose another name or give '
+                                '--overwrite')
 
 
 def _size(manifest):

@@ -29,17 +29,22 @@ def _hash_options(command):
 @click.option('-o', '--output', required=True, type=click.Path(dir_okay=False), metavar='FILE',
               help='Table to write (Parquet, ECSV, CSV or FITS).')
 @_hash_options
+@click.option('--dry-run', is_flag=True, help='Only count, write nothing.')
 @click.option('--overwrite', is_flag=True, help='Replace an existing output.')
-def assign_command(table, output, scheme, seed, nside, overwrite):
+def assign_command(table, output, scheme, seed, nside, dry_run, overwrite):
     """Add the columns healpix and split to TABLE, which has ra and dec in degrees."""
     from lensfinder_audit.files import read_table, write_whole
     from lensfinder_audit.splits import assign_splits
 
     found = assign_splits(read_table(table), scheme=scheme, seed=seed, nside=nside, what=table)
-    write_whole(found, output, overwrite=overwrite)
+    if not dry_run:
+        write_whole(found, output, overwrite=overwrite)
     split = found['split'].tolist()
     click.echo(', '.join(f'{name} {split.count(name):,}' for name in dict.fromkeys(
         ['train', 'val', 'test']) if name in split))
+    if dry_run:
+        size = sum(found[name].nbytes for name in found.colnames)
+        output = f'at most {size / 1e6:.3g} MB of disk; nothing was written'
     click.echo(output)
 
 
