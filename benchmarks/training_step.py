@@ -144,7 +144,8 @@ def share_of_peak(bare, seconds, options):
 
     with FlopCounterMode(display=False) as counter:
         bare()
-    return f'{100 * counter.get_total_flops() / options.step / seconds / options.peak / 1e12:8.2f} %'
+    share = counter.get_total_flops() / options.step / seconds / (options.peak * 1e12)
+    return f'{100 * share:8.2f} %'
 
 
 def sweep(name, options):

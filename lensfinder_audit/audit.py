@@ -442,10 +442,18 @@ def _summary(sample, kinds, notes, tables, inputs, options):
             'weight': 'weight' if 'weight' in sample.colnames else None,
             'stratum': 'stratum' if 'stratum' in sample.colnames else None,
             'inputs': files, 'command': '', 'simulated': simulated, 'example': example,
+            'limitations': _limitations(tables['scores']),
             'two_files': notes['two_files'], 'n_left_out': notes['n_left_out'],
             'n_excluded': notes.get('n_excluded', 0),
             'package_version': lensfinder_audit.__version__,
             'options': nested_options(options)}
+
+
+def _limitations(tables):
+    """Collect what the model cards of the finders say, each sentence once."""
+    told = [table.meta.get('limitations') for table in tables]
+    found = [str(text) for texts in told if isinstance(texts, list) for text in texts]
+    return list(dict.fromkeys(found))
 
 
 def _group_name(sample, notes, options):

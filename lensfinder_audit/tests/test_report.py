@@ -138,6 +138,23 @@ def test_any_table_may_be_absent():
     Page(render_report(bare))
 
 
+def test_limitations_of_the_finder_are_printed(result):
+    assert 'Limitations of the finder' not in render_report(result)
+    result.summary['limitations'] = ['negatives were not cleaned', '<b>never']
+    try:
+        text = render_report(result)
+    finally:
+        del result.summary['limitations']
+    assert '<li>negatives were not cleaned</li>' in text and '&lt;b&gt;never' in text
+
+
+def test_limitations_are_taken_from_the_score_tables_each_once():
+    from lensfinder_audit.audit import _limitations
+
+    tables = [QTable(meta={'limitations': texts}) for texts in (['a', 'b'], ['b', 'c'], 'd', None)]
+    assert _limitations(tables) == ['a', 'b', 'c']
+
+
 def test_numbers_are_written_for_people():
     assert with_interval(100 / 112, 0.8221, 0.9381) == '0.893 [0.822, 0.938]'
     assert with_interval(7.8e-5, 5.7e-5, 1.06e-4) == '(7.8 [5.7, 10.6]) × 10⁻⁵'
