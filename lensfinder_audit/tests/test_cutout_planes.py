@@ -196,9 +196,9 @@ def test_a_store_of_version_1_is_read_and_added_to(tmp_path):
               'unit': 'nmgy', 'axes': ['cutout', 'band', 'y', 'x']}
     (tmp_path / 'store.json').write_text(json.dumps(header, indent=1) + '\n')
     sums = [hashlib.sha256(stamp).hexdigest() for stamp in flux[:4]]
-    parquet.write_table(pa.table({'object_id': KEYS[:4].tolist(), 'shard': pa.array([0] * 4, 'int32'),
-                                  'row': pa.array(range(4), 'int32'), 'sha256': sums}),
-                        tmp_path / 'index.parquet')
+    index = {'object_id': KEYS[:4].tolist(), 'shard': pa.array([0] * 4, 'int32'),
+             'row': pa.array(range(4), 'int32'), 'sha256': sums}
+    parquet.write_table(pa.table(index), tmp_path / 'index.parquet')
     assert_array_equal(CutoutStore(tmp_path).get(KEYS[:4][::-1], verify=True), flux[:4][::-1])
     with writer(tmp_path, planes=(), append=True) as open_writer:
         assert open_writer.add(KEYS, flux) == 6
