@@ -124,7 +124,7 @@ class BrickImage:
         far |= np.abs((back - ra + 180) % 360 - 180) * np.cos(np.radians(dec)) > 0.1
         return np.where(far, np.nan, x), np.where(far, np.nan, y)
 
-    def cut(self, x, y, shape, *, missing=None):
+    def cut(self, x, y, shape, *, missing=None, out=None):
         """
         Cut stamps about positions, to the nearest pixel.
 
@@ -136,6 +136,8 @@ class BrickImage:
             Height and width of the stamps.
         missing : float, optional
             Value by which the image marks pixels that it lacks, such as 0.
+        out : (n, y, x) `~numpy.ndarray`, optional
+            Where the stamps are written.
 
         Returns
         -------
@@ -149,7 +151,7 @@ class BrickImage:
         """
         rows, columns = _corners(y, shape[0]), _corners(x, shape[1])
         with self._named():
-            stamps = cut_stamps(self._pixels(len(rows)), rows, columns, shape)
+            stamps = cut_stamps(self._pixels(len(rows)), rows, columns, shape, out=out)
         if missing is not None:
             stamps[stamps == np.float32(missing)] = np.nan
         return stamps
@@ -197,7 +199,7 @@ class BrickImage:
             raise InputFileError(f'{self.name}: is cut short or damaged ({harm[0]})')
 
 
-def cut_stamps(image, rows, columns, shape):
+def cut_stamps(image, rows, columns, shape, *, out=None):
     """
     Copy stamps out of an image.
 
@@ -209,11 +211,13 @@ def cut_stamps(image, rows, columns, shape):
         First row and first column of each stamp; they may lie outside.
     shape : tuple of int
         Height and width of the stamps.
+    out : (n, y, x) `~numpy.ndarray`, optional
+        Where the stamps are written.
 
     Returns
     -------
     stamps : (n, y, x) `~numpy.ndarray`
-        float32; NaN outside of the image.
+        float32, or ``out``; NaN outside of the image.
 
     Examples
     --------
@@ -225,7 +229,7 @@ def cut_stamps(image, rows, columns, shape):
     """
     height, width = shape
     n_rows, n_columns = image.shape
-    stamps = np.empty((len(rows), height, width), np.float32)
+    stamps = np.empty((len(rows), height, width), np.float32) if out is None else out
     for stamp, row, column in zip(stamps, np.asarray(rows).tolist(), np.asarray(columns).tolist(),
                                   strict=True):
         top, left = max(row, 0), max(column, 0)

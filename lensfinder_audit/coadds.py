@@ -197,7 +197,7 @@ class CoaddSource:
                     x, y = image.pixels(task.ra, task.dec)
                     extent = image.shape
                 self._check(image, task, x, y)
-                flux[:, plane] = image.cut(x, y, shape, missing=self.layout.missing)
+                image.cut(x, y, shape, missing=self.layout.missing, out=flux[:, plane])
         inside, whole = _coverage(x, y, shape, extent)
         seen = np.isfinite(flux).any(axis=(1, 2, 3))
         rows = np.flatnonzero(inside & seen)
@@ -266,7 +266,7 @@ class CoaddSource:
             for plane, band in enumerate(self.bands):
                 try:
                     with self._open(self.layout.invvar, task.brick, band, reader) as image:
-                        planes['invvar'][:, plane] = image.cut(x, y, (self.size, self.size))
+                        image.cut(x, y, (self.size, self.size), out=planes['invvar'][:, plane])
                 except NotThereError:
                     if not self.allow_missing_bands:
                         raise
