@@ -66,6 +66,14 @@ class Parts:
             raise OutputExistsError(f'{self.folder} is a file; give the name of a folder')
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = hold(self.folder / LOCK, self.folder)
+        try:
+            self._begin()
+        except BaseException:  # the disk may be full
+            self.__exit__()
+            raise
+        return self
+
+    def _begin(self):
         for path in self.folder.glob('.part-*'):  # left by a kill
             shutil.rmtree(path, ignore_errors=True)
         plan = self.folder / 'plan.json'
@@ -73,7 +81,6 @@ class Parts:
             self._clear()
             with whole_file(plan, overwrite=True) as temporary:
                 temporary.write_text(self._identity)
-        return self
 
     def __exit__(self, *error):
         if self._lock is not None:
