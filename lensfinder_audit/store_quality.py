@@ -86,7 +86,7 @@ def quality_table(store, *, engine=None, parts=None, progress=None):
     _add_index(table, index, store)
     _add_copies(table, np.asarray(index['sha256']).astype(str))
     _add_places(table, index)
-    table['flags'] = _flags(table)
+    table['flags'], table['n_flags'] = _flags(table)
     table = check_table(table, 'cutout_quality')
     table.meta = schema_meta('cutout_quality', store=str(store.path), bands=list(store.bands),
                              checksums={'store': identity['store']})
@@ -249,6 +249,7 @@ def _flags(table):
             'same pixels': table['same_pixels_as'] != '',
             'turned copy': table['turned_copy_of'] != '',
             'same place': table['same_place_as'] != ''}
-    columns = [damaged, *(np.asarray(rows) & ~damaged for rows in said.values())]
-    return np.array([', '.join(name for name, flag in zip(FLAGS, row, strict=True) if flag)
-                     for row in zip(*columns, strict=True)], dtype=str)
+    columns = np.array([damaged, *(np.asarray(rows) & ~damaged for rows in said.values())])
+    words = [', '.join(name for name, flag in zip(FLAGS, row, strict=True) if flag)
+             for row in columns.T]
+    return np.array(words, dtype=str), columns.sum(axis=0)

@@ -259,6 +259,11 @@ SCHEMAS = {schema.name: schema for schema in (
         'share_expected': Column('float', 'share of all injections', span=(0, 1)),
         'pull': Column('float', 'distance from the mean of all in standard errors'),
         'state': _CELL['state']}),
+    Schema('near_duplicates', 1, 'a pair of stamps that show the same pixels', {
+        'first': Column('int', 'row of the one'), 'second': Column('int', 'row of the other'),
+        'correlation': Column('float', 'of their noise', span=(-1.001, 1.001)),
+        'dy': Column('int', 'shift in pixels along y'),
+        'dx': Column('int', 'shift in pixels along x')}),
     Schema('count_pools', 1, 'a pool of published counts, beside a model of the others', {
         'n': Column('int', 'injections'), 'n_recovered': Column('int', 'recovered ones'),
         'estimate': Column('float', 'recovered fraction', span=(0, 1)),
@@ -376,6 +381,7 @@ SCHEMAS = {schema.name: schema for schema in (
     Schema('cutout_quality', 1, 'a cutout of a store', {
         'object_id': Column('str', 'key of the cutout'),
         'flags': Column('str', 'what is to be said of it, joined by commas; empty if nothing'),
+        'n_flags': Column('int', 'how many words these are'),
         'damaged': Column('bool', 'whether it cannot be read or is not what was written'),
         'problem': Column('str', 'what is damaged, empty where nothing is'),
         'nan_fraction': Column('float', 'missing pixels of all bands', span=(0, 1)),

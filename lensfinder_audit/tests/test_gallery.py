@@ -33,6 +33,14 @@ def test_missing_pixels_are_grey_and_change_no_other():
     np.testing.assert_array_equal(colours, whole)
 
 
+def test_missing_pixels_are_black_on_request(stamps):
+    stamps[:, 1, 2, 3] = np.nan
+    assert not colour_image(stamps[0], missing=0)[2, 3].any()
+    figure = contact_sheet(stamps, missing=0, titles='abcde', second=['0.1'] * 5)
+    assert not figure.axes[0].images[0].get_array()[2, 3].any()
+    assert figure.axes[4].get_title() == 'e\n0.1'
+
+
 def test_a_stamp_of_nothing_but_missing_pixels_is_drawn():
     assert (colour_image(np.full((3, 4, 4), np.nan)) == 128).all()
 
