@@ -13,8 +13,8 @@ from astropy import units as u
 
 from lensfinder_audit._fetch_part import Cut, stack_columns
 from lensfinder_audit._fits import read_hdus
-from lensfinder_audit.coadds import moffat_kernels
 from lensfinder_audit.exceptions import ConfigError, InputFileError, did_you_mean
+from lensfinder_audit.psf_models import moffat_kernels
 from lensfinder_audit.remote import NotThereError
 from lensfinder_audit.survey import PIXEL_SCALE
 

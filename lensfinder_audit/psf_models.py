@@ -13,8 +13,9 @@ from scipy import fft, ndimage
 
 from lensfinder_audit.exceptions import TableError
 from lensfinder_audit.interfaces import PSF
+from lensfinder_audit.psf import MoffatPSF
 
-__all__ = ['PixelPSF', 'kernel_fwhm']
+__all__ = ['PixelPSF', 'kernel_fwhm', 'moffat_kernels']
 
 _FINE = 32  # samples per pixel of the contour at half maximum
 
@@ -125,6 +126,54 @@ def kernel_fwhm(kernel):
     fine = ndimage.map_coordinates(kernel, where, order=3)
     half = 0.5 * max(kernel[tuple(middle)], kernel.max())
     return float(2 * np.sqrt((fine > half).sum() / np.pi) / _FINE)
+
+
+def moffat_kernels(fwhm, pixel_scale, *, size=43):
+    """
+    Return the images of stars of given widths.
+
+    Parameters
+    ----------
+    fwhm : (n, band) array_like
+        Full width at half maximum in arcsec; NaN where it is not known.
+    pixel_scale : `~astropy.units.Quantity`
+        Angle per pixel.
+    size : int, optional
+        Height and width of the kernels, odd.
+
+    Returns
+    -------
+    kernels : (n, band, size, size) `~numpy.ndarray`
+        Moffat profiles of beta 3.5, float32, each summing to 1; NaN without a width.
+
+    Raises
+    ------
+    TableError
+        If the size is even.
+
+    Examples
+    --------
+    >>> from astropy import units as u
+    >>> from lensfinder_audit.psf_models import moffat_kernels
+    >>> kernels = moffat_kernels([[1.3, 1.1]], 0.262 * u.arcsec)
+    >>> kernels.shape, kernels.sum(axis=(2, 3)).round(4).tolist()
+    ((1, 2, 43, 43), [[1.0, 1.0]])
+    """
+    if size % 2 == 0:
+        raise TableError(f'a kernel has an odd number of pixels on a side, not {size}')
+    fwhm = np.asarray(fwhm, dtype=float)
+    kernels = np.full((*fwhm.shape, size, size), np.nan, np.float32)
+    for at in np.argwhere(fwhm > 0):  # one by one: each has a size of its own
+        made = MoffatPSF([[fwhm[tuple(at)]]] * u.arcsec).kernels(pixel_scale)[0, 0]
+        kernels[tuple(at)] = _fitted(made, size)
+    return kernels
+
+
+def _fitted(kernel, size):
+    """Cut or pad a kernel about its center and let it sum to 1 again."""
+    margin = (len(kernel) - size) // 2
+    kernel = kernel[margin:-margin, margin:-margin] if margin > 0 else np.pad(kernel, -margin)
+    return kernel / kernel.sum()
 
 
 def _checked(kernels):

@@ -61,7 +61,8 @@ def fetch(context, objects, output, bricks, shard_size, dtype, manifest, overwri
     finished. What cannot be had is listed in missing.ecsv of the store, the rest is
     fetched, and the exit code is 3; the same command again asks for what is missing.
     """
-    from lensfinder_audit.cutout_fetch import fetch_cutouts, plan_fetch
+    from lensfinder_audit.cutout_fetch import fetch_cutouts
+    from lensfinder_audit.fetch_plan import plan_fetch
     from lensfinder_audit.files import read_table
 
     _refuse_manifest(manifest, overwrite)
@@ -157,8 +158,8 @@ def _refuse_manifest(path, overwrite):
 
 
 def _write_manifest(table, output, path, overwrite):
-    from lensfinder_audit.cutout_fetch import objects_in_store
     from lensfinder_audit.cutouts import CutoutStore
+    from lensfinder_audit.fetch_plan import objects_in_store
     from lensfinder_audit.files import write_whole
 
     write_whole(objects_in_store(table, CutoutStore(output)), path, overwrite=overwrite)

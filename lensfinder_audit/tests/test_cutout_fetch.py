@@ -13,14 +13,15 @@ from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lensfinder_audit import remote
-from lensfinder_audit.coadds import CoaddLayout, CoaddSource, moffat_kernels
-from lensfinder_audit.cutout_fetch import fetch_cutouts, objects_in_store, plan_fetch
+from lensfinder_audit.coadds import CoaddLayout, CoaddSource
+from lensfinder_audit.cutout_fetch import fetch_cutouts
 from lensfinder_audit.cutout_services import SERVICES, CutoutService, ServiceSource, load_config
 from lensfinder_audit.cutouts import CutoutStore
 from lensfinder_audit.engines.local import LocalEngine
 from lensfinder_audit.exceptions import (ConfigError, InputFileError, OutputFileError,
                                          PartitionError, TableError)
-from lensfinder_audit.psf_models import kernel_fwhm
+from lensfinder_audit.fetch_plan import objects_in_store, plan_fetch
+from lensfinder_audit.psf_models import kernel_fwhm, moffat_kernels
 from lensfinder_audit.remote import Reader
 from lensfinder_audit.tests.made_up_bricks import (PIXELS, list_objects, pattern, wcs_header,
                                                    write_brick, write_survey)
@@ -282,7 +283,8 @@ def test_objects_are_keyed_as_the_survey_does_and_sorted_by_brick():
 KILLED = '''
     import os, random, signal, sys, time
     from pathlib import Path
-    from lensfinder_audit.cutout_fetch import fetch_cutouts, plan_fetch
+    from lensfinder_audit.cutout_fetch import fetch_cutouts
+    from lensfinder_audit.fetch_plan import plan_fetch
     from lensfinder_audit.coadds import CoaddSource
     from lensfinder_audit.engines.local import LocalEngine
     from lensfinder_audit.files import read_table

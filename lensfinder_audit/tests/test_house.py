@@ -18,7 +18,8 @@ PACKAGE = Path(lensfinder_audit.__file__).parent
 ROOT = PACKAGE.parent
 LICENSE = '# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst'
 OPTIONAL = {'torch', 'torchvision', 'timm', 'lightning', 'astroquery', 'pyvo', 'lenscat', 'dask',
-            'distributed', 'cloudpickle', 'pyspark', 'py4j', 'lenstronomy', 'pandas'}
+            'distributed', 'cloudpickle', 'pyspark', 'py4j', 'lenstronomy', 'pandas',
+            'fsspec', 's3fs'}
 PLUGIN_FOLDERS = ('surveys', 'sources', 'normalizers', 'classifiers', 'simulators', 'engines',
                   'training')
 
