@@ -11,6 +11,7 @@ import hashlib
 import os
 import pickle
 import platform
+import re
 import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -58,15 +59,16 @@ class Queue:
         self._next = next(self._left, None)
 
     def take(self, running, ahead):
-        """Yield numbers and partitions until so many run; ``running`` holds the numbers."""
-        oldest = min(running, default=None)
-        while self._next is not None and len(running) < ahead:
+        """Return numbers and partitions that make so many run; ``running`` holds the numbers."""
+        taken, oldest = [], min(running, default=None)
+        while self._next is not None and len(running) + len(taken) < ahead:
             index = self._next[0]
             if oldest is not None and index - oldest >= 16 * ahead:
-                return
-            found, self._next = self._next, next(self._left, None)
+                break
             oldest = index if oldest is None else oldest
-            yield found
+            taken.append(self._next)
+            self._next = next(self._left, None)
+        return taken
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,13 @@ def unpack(packed):
 
 def _check_version(version):
     here = lensfinder_audit.__version__
-    if version != here:
+    if _release(version) != _release(here):  # that of a checkout changes under a running worker
         raise PartitionError(f'the worker on {platform.node()} has lensfinder_audit {here}, the '
                              f'run was begun with {version}; install the same on all')
+
+
+def _release(version):
+    return re.split(r'\.dev|\+', version)[0]
 
 
 def call(packed, partition, index, total):

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from contextlib import ExitStack, contextmanager
 
 from py4j.protocol import Py4JError
@@ -26,6 +27,7 @@ from lensfinder_audit.exceptions import ConfigError, MissingDependencyError
 __all__ = ['own_context', 'is_stopped', 'java_version']
 
 _LEAST_JAVA = 17
+_QUICK_START = '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC'  # Java only passes bytes on
 _INSTALL = ('install one: "sudo apt-get install openjdk-17-jre-headless" (Debian, Ubuntu), '
             '"brew install openjdk@17" (macOS) or "conda install -c conda-forge openjdk=17", or '
             'let JAVA_HOME name the folder of one')
@@ -112,7 +114,8 @@ def _settings(master):
                 'spark.ui.showConsoleProgress': 'false'}
     if master.startswith('local'):
         settings |= {'spark.ui.enabled': 'false', 'spark.driver.host': '127.0.0.1',
-                     'spark.driver.bindAddress': '127.0.0.1'}
+                     'spark.driver.bindAddress': '127.0.0.1',
+                     'spark.driver.extraJavaOptions': _QUICK_START}
     return SparkConf().setAll(settings.items())
 
 
@@ -125,7 +128,9 @@ def _launched(conf, log):
 
 def _begun(master, log):
     try:
-        return SparkContext(conf=_settings(master))
+        with warnings.catch_warnings():  # of its data frames, which are not used here
+            warnings.filterwarnings('ignore', 'PySpark does not yet fully support', FutureWarning)
+            return SparkContext(conf=_settings(master))
     except (Py4JError, PySparkException, ValueError) as error:
         SparkContext._active_spark_context = None
         raise ConfigError(f'Spark does not begin with the master {master!r}: '

@@ -164,7 +164,7 @@ class _Run:
     def _fill(self, queue):
         size = max(1, self._context.defaultParallelism // 2) * self._scale
         while len(self._jobs) < _JOBS:
-            numbered = list(queue.take(self._running, len(self._running) + size))
+            numbered = queue.take(self._running, len(self._running) + size)
             if not numbered:
                 return
             indices = [index for index, _ in numbered]
