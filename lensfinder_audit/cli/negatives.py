@@ -60,12 +60,13 @@ def pool_command(context, sources, output, rules, known, join, on, piece_rows, d
     if dry_run:
         _say_plan(plan, rules)
         return
+    engine = make_engine(**engine)
     if rules.exclusion_radius and not known:
         click.echo('Warning: without --known, nothing is left out near known lenses', err=True)
     with _Bar(len(plan.pieces), ' pieces') as bar:
         pool = make_pool(plan, output, rules, lenses=_positions(known), progress=bar,
                          join=(_table(join), on) if join else None,
-                         engine=make_engine(**engine), overwrite=overwrite)
+                         engine=engine, overwrite=overwrite)
     _print_table(cuts_table(pool), ['cut', 'n_before', 'n_fail', 'n_removed', 'n_left'])
     for place, reason in pool.failed.items():
         click.echo(f'Left out: {place}: {reason.removeprefix(place + ": ")}', err=True)
