@@ -58,7 +58,12 @@ class Cut:
 
 
 class FetchPart:
-    """Fetch one brick and keep it as a part; sent to worker processes."""
+    """
+    Fetch one brick and keep it as a part; sent to worker processes.
+
+    What is returned is the summary of a brick that failed, which no part has, so that
+    little is sent however many bricks there are.
+    """
 
     def __init__(self, source, reader, parts):
         self.source, self.reader, self.parts = source, reader, parts
@@ -66,7 +71,7 @@ class FetchPart:
     def __call__(self, task):
         summary = self.parts.load(task.number, read_summary, suffix='.json')
         if summary is not None and (self.parts.has(task.number) or not summary['keys']):
-            return [summary]
+            return []
         try:
             cut = self.source.cut(task, self.reader)
         except (InputFileError, TableError) as error:
@@ -77,7 +82,7 @@ class FetchPart:
         summary = _summary(task, keys.tolist(), cut.lost)
         self.parts.save(task.number, lambda path: path.write_text(json.dumps(summary)),
                         suffix='.json')
-        return [summary]
+        return []
 
 
 def read_summary(path):

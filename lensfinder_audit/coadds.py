@@ -173,14 +173,14 @@ class CoaddSource:
 
         Parameters
         ----------
-        task : `~lensfinder_audit._fetch_part.BrickTask`
+        task : BrickTask
             Brick and objects.
         reader : `~lensfinder_audit.remote.Reader`
             Reads the files.
 
         Returns
         -------
-        cut : `~lensfinder_audit._fetch_part.Cut`
+        cut : Cut
             Stamps; objects outside of the brick are lost.
 
         Raises

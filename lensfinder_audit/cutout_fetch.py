@@ -16,7 +16,7 @@ from astropy.table import QTable
 
 from lensfinder_audit._fetch_part import FetchPart, load_part, read_summary
 from lensfinder_audit.cutouts import CutoutWriter
-from lensfinder_audit.exceptions import OutputFileError
+from lensfinder_audit.exceptions import InputFileError, OutputFileError
 from lensfinder_audit.fetch_plan import is_finished
 from lensfinder_audit.files import write_whole
 from lensfinder_audit.parts import Parts
@@ -80,6 +80,8 @@ def fetch_cutouts(plan, output, source, reader, *, engine, dtype='float32', shar
     ------
     OutputFileError
         If there is not room enough.
+    InputFileError
+        If no brick at all could be read; it says why the first could not.
     PartitionError
         If a worker died or could not write.
     """
@@ -94,11 +96,14 @@ def fetch_cutouts(plan, output, source, reader, *, engine, dtype='float32', shar
         with Parts(folder, source.identity(), suffix='.npz') as parts:
             reader = replace(reader, turns=str(parts.folder / 'turns.json'))
             (parts.folder / 'turns.json').unlink(missing_ok=True)
-            done, todo = _sort_out(plan.tasks, writer, parts)
-            fresh = engine.map_reduce(FetchPart(source, reader, parts), todo, _join,
-                                      progress=progress) or []
-            found = done | {item['number']: item for item in fresh}
-            found = [found[task.number] for task in plan.tasks]
+            todo = [task for task in plan.tasks if not _is_done(task, writer, parts)]
+            failed = engine.map_reduce(FetchPart(source, reader, parts), todo, _join,
+                                       progress=progress) or []
+            if failed and len(failed) == len(plan.tasks):
+                raise InputFileError(f'none of {len(failed)} bricks could be read; the first: '
+                                     f'{failed[0]["lost"][0][1]}')
+            failed = {item['number']: item for item in failed}
+            found = [failed.get(task.number) or _summary(task, parts) for task in plan.tasks]
             n_added = _assemble(found, writer, parts)
     result = _result(plan, output, found, n_added)
     shutil.rmtree(folder, ignore_errors=True)
@@ -114,17 +119,15 @@ def _refuse_small_disk(output, needed):
                               f'{free / 1e9:.3g} GB left')
 
 
-def _sort_out(tasks, writer, parts):
-    """Tell the bricks that are done, as parts or in the store, from those that are not."""
-    done, todo = {}, []
-    for task in tasks:
-        summary = parts.load(task.number, read_summary, suffix='.json')
-        if summary is not None and (parts.has(task.number)
-                                    or not writer.missing(summary['keys']).any()):
-            done[task.number] = summary
-        else:
-            todo.append(task)
-    return done, todo
+def _summary(task, parts):
+    return parts.load(task.number, read_summary, suffix='.json')
+
+
+def _is_done(task, writer, parts):
+    """Tell whether a brick is there, as a part or in the store."""
+    summary = _summary(task, parts)
+    return summary is not None and (parts.has(task.number)
+                                    or not writer.missing(summary['keys']).any())
 
 
 def _assemble(found, writer, parts):

@@ -173,14 +173,14 @@ class ServiceSource:
 
         Parameters
         ----------
-        task : `~lensfinder_audit._fetch_part.BrickTask`
+        task : BrickTask
             Brick and objects.
         reader : `~lensfinder_audit.remote.Reader`
             Asks the service.
 
         Returns
         -------
-        cut : `~lensfinder_audit._fetch_part.Cut`
+        cut : Cut
             Stamps; objects for which the service failed, or has no pixels, are lost.
         """
         found, lost, columns = {}, {}, []

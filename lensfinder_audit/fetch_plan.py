@@ -22,7 +22,7 @@ class FetchPlan:
 
     Parameters
     ----------
-    tasks : list of `~lensfinder_audit._fetch_part.BrickTask`
+    tasks : list of BrickTask
         Bricks in the order of their names.
     lost : list of tuple
         ``object_id`` and reason of objects that cannot be placed.

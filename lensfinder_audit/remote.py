@@ -32,11 +32,15 @@ class NotThereError(InputFileError):
 
 
 class _TryAgain(Exception):
-    """A request that failed and may succeed later, in ``after`` seconds where told."""
+    """
+    A request that failed and may succeed later, in ``after`` seconds where told.
 
-    def __init__(self, reason, after=None):
+    ``answered`` says that the server did its part, and only the file is bad.
+    """
+
+    def __init__(self, reason, after=None, *, answered=False):
         super().__init__(reason)
-        self.after = after
+        self.after, self.answered = after, answered
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,9 @@ class Reader:
                 found = self._attempt(str(place), parse)
             except _TryAgain as error:
                 self._pause(attempt, error, turns, place)
+            except NotThereError:
+                turns.count(given_up=False)
+                raise
             else:
                 turns.count(given_up=False)
                 return found
@@ -143,14 +150,16 @@ class Reader:
         try:
             return parse(data)
         except InputFileError as error:
-            raise _TryAgain(_page(data) or str(error).removeprefix(f'{place}: ')) from error
+            page = _page(data)
+            raise _TryAgain(page or str(error).removeprefix(f'{place}: '),
+                            answered=not page) from error
 
     def _pause(self, attempt, error, turns, place):
         """Wait before the next attempt, or give up."""
         wait = min(self.longest_wait, self.first_wait * 2 ** (attempt - 1))
         wait *= random.uniform(0.5, 1)
         if attempt == self.attempts or (error.after or 0) > self.patience:
-            turns.count(given_up=True)
+            turns.count(given_up=not error.answered)
             asked = f'; it asked to wait {error.after:.0f} s' if error.after else ''
             raise InputFileError(f'{place}: {error}, after {attempt} of {self.attempts} attempts'
                                  f'{asked}') from error

@@ -219,6 +219,14 @@ def test_a_missing_band_costs_the_brick_unless_it_may(own_sky, tmp_path):
     assert (index['missing_bands'] == 'z').sum() == 5
 
 
+def test_a_wrong_place_is_an_error_and_the_right_one_goes_on(sky, tmp_path):
+    root, objects, _ = sky
+    with pytest.raises(InputFileError, match='none of 4 bricks could be read; the first: .*image-'
+                                             'g.fits.fz: there is no such file'):
+        fetched(objects, tmp_path / 'store', coadds(tmp_path))
+    assert fetched(objects, tmp_path / 'store', coadds(root)).n_added == 20
+
+
 def test_images_of_another_grid_or_scale_are_refused(own_sky, tmp_path):
     root, objects, names = own_sky
     for name, change in ((names[0], {'CRPIX1': 60.0}), (names[1], {'CD1_1': -1e-4, 'CD2_2': 1e-4})):
@@ -418,6 +426,30 @@ def test_a_service_that_is_down_is_not_asked_for_every_object(sky, tmp_path, no_
         assert len(survey.seen) == 10
     assert len(result.missing) == 20 and len(CutoutStore(tmp_path / 'store')) == 0
     assert 'the server failed 5 times in a row' in result.missing['reason'][-1]
+
+
+# Real maps
+
+def test_stamps_and_conditions_of_a_real_brick(real_data, tmp_path):
+    name = 'decals-{brick}-%s-{band}.fits.gz'
+    layout = CoaddLayout(image=name % 'depth', maps={'psfdepth': name % 'depth',
+                                                     'nobs': name % 'nexp'}, missing=-1.0)
+    folder = real_data / 'survey-conditions' / 'brick_2444p120_dr2'
+    source = CoaddSource(str(folder), layout, bands=('r', 'z'), maps=('psfdepth', 'nobs'))
+    rng = np.random.default_rng(3)
+    objects = Table({'object_id': np.arange(12), 'dec': 12 + rng.uniform(-0.1, 0.1, 12),
+                     'ra': 244.46 + rng.uniform(-0.1, 0.1, 12)})
+    objects['brickname'] = '2444p120'
+    result = fetched(objects, tmp_path / 'store', source)
+    assert result.n_added == 12
+    store = CutoutStore(tmp_path / 'store')
+    index, flux = store.index(), store.get(np.arange(12))
+    for plane, band in enumerate('rz'):
+        depth = np.nan_to_num(index[f'psfdepth_{band}'])
+        assert_array_equal(flux[:, plane, 50, 50], depth)
+        exposures = index[f'nobs_{band}']
+        assert ((exposures > 0) >= (depth > 0)).all() and (exposures > 0).sum() > 8
+    assert np.abs(index['offset_x']).max() <= 0.5
 
 
 # Configuration

@@ -125,6 +125,18 @@ def test_an_answer_begins_the_count_anew(survey, naps, tmp_path):
         assert reader.read(url, whole) == 10240
 
 
+def test_bad_files_and_missing_ones_do_not_speak_against_the_server(survey, naps, tmp_path):
+    server, url = survey
+    (tmp_path / 'bad.bin').write_bytes(b'bad')
+    reader = Reader(attempts=1, turns=str(tmp_path / 'turns.json'))
+    for _ in range(6):
+        with pytest.raises(InputFileError, match='is not the file, after 1 of 1'):
+            reader.read(url.replace('a.bin', 'bad.bin'), whole)
+        with pytest.raises(NotThereError):
+            reader.read(url.replace('a.bin', 'b.bin'), whole)
+    assert reader.read(url, whole) == 10240
+
+
 ASKING = '''
     import sys, time
     from lensfinder_audit._politeness import Turns
