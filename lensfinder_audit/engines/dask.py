@@ -119,7 +119,7 @@ class DaskEngine(_shared.ClusterEngine):
         else:
             with LocalCluster(n_workers=self.workers or _shared.processors(), threads_per_worker=1,
                               dashboard_address=None, silence_logs=logging.CRITICAL) as cluster:
-                with Client(cluster) as client:
+                with Client(cluster, set_as_default=False) as client:
                     yield client
 
 
