@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 from astropy import units as u
 
+from lensfinder_audit._shot_noise import add_with_noise
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.noise import annulus_mask
 from lensfinder_audit.survey import PIXEL_SCALE
@@ -21,7 +22,6 @@ __all__ = ['GainWarning', 'add_sources', 'check_gain', 'gain_from_sky', 'survey_
 # Checks take units rather than names of physical types, which are slow to look up: these
 # functions are called for every batch of a run.
 
-_DARK = 0.5  # electrons that a dark pixel expects at most
 _STREAM = 1  # beside the stream of the same seed that a simulator draws the system from
 
 
@@ -85,31 +85,12 @@ def add_sources(hosts, images, *, gain, seeds, shot_noise=True):
     electrons = _broadcast_gain(gain, hosts.shape[:2])
     injected = np.empty(hosts.shape, dtype=np.float32)
     for row, seed in enumerate(seeds):
-        added = images[row]
         if shot_noise:
-            rng, scale = np.random.default_rng([int(seed), _STREAM]), electrons[row, :, None, None]
-            added = _poisson(np.maximum(added, 0) * scale, rng) / scale
-        injected[row] = hosts[row] + added
+            rng = np.random.default_rng([int(seed), _STREAM])
+            add_with_noise(hosts[row], images[row], electrons[row], rng, injected[row])
+        else:
+            injected[row] = hosts[row] + images[row]
     return injected
-
-
-def _poisson(expected, rng):
-    """
-    Draw Poisson numbers and use up ``expected``; dark pixels share one draw.
-
-    Electrons that fall into any of them are Poisson, and each falls into a pixel with
-    a probability in proportion to its expectation: the same distribution, in a
-    fraction of the time where most pixels are dark.
-    """
-    flat, counts = expected.ravel(), np.zeros(expected.size)
-    bright = np.flatnonzero(flat >= _DARK)
-    counts[bright] = rng.poisson(flat[bright])
-    flat[bright] = 0
-    reach = np.cumsum(flat)
-    level = reach[-1] * rng.random(rng.poisson(reach[-1]))
-    places = np.searchsorted(reach, np.minimum(level, np.nextafter(reach[-1], 0)), side='right')
-    np.add.at(counts, places, 1)
-    return counts.reshape(expected.shape)
 
 
 def survey_gain(survey, bands, exposure_time):

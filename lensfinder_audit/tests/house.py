@@ -30,7 +30,7 @@ _PARTS = {
         'coadds', 'cutout_services', 'fetch_plan', 'cutout_fetch', '_fetch_part', 'remote',
         '_politeness'),
     2: ('noise', 'lensing', 'raytrace', 'normalizers', 'classifiers', 'simulators',
-        'injection', 'source_stamps', 'recovery', '_recovery_work',
+        '_shot_noise', '_shot_noise_kernel', 'injection', 'source_stamps', 'recovery', '_recovery_work',
         '_recovery_arms', '_recovery_run', 'injection_plan', 'hosts', 'host_light', 'priors',
         '_distributions', 'image_features', 'near_duplicates', 'response', 'store_quality', 'mock_sample',
         'mock_cutouts', 'scoring', 'training',
