@@ -7,7 +7,8 @@ One run writes the same cutouts, one in fifty with a bright star, as .npz files 
 stores of float32 and int16, and reads the same random batches of all, in turns; their
 pages are in memory after the first. It fails where float32 is not read back bit by bit,
 int16 is off by more than 1/32 of the noise or clips a star or takes more than 0.53 of the
-disk, or a store is less than 30 times faster than the files::
+disk, or a store is less than 30 times faster than the files. At the end it judges every
+cutout of the float32 store, as ``lensfinder-audit cutouts verify`` does::
 
     python benchmarks/cutout_store.py
     python benchmarks/cutout_store.py --cutouts 8000 --batches 200
@@ -23,6 +24,7 @@ import numpy as np
 from astropy import units as u
 
 from lensfinder_audit.cutouts import CutoutStore, CutoutWriter
+from lensfinder_audit.store_quality import quality_table
 from lensfinder_audit.testing import example_flux
 
 
@@ -101,9 +103,24 @@ def main():
     parser.add_argument('--batches', type=int, default=40)
     parser.add_argument('--size', type=int, default=64)
     parser.add_argument('--folder', help='where to write, such as the disk to be measured')
+    parser.add_argument('--write', help='file for the table of the documentation')
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         return measure(Path(folder), options)
+
+
+def print_table(rows, path):
+    """Print the rates; write them as a table for a page where that is asked for."""
+    header = ('', 'cutouts/s', 'times faster', 'by CPU time', 'CPU us/cutout')
+    for row in (header, *rows):
+        print(f'{row[0]:32}' + ''.join(f'{cell:>15}' for cell in row[1:]))
+    if path:
+        lines = ['.. Written by: python benchmarks/cutout_store.py --write '
+                 'docs/cutout_store_table.inc', '', '.. list-table::', '   :header-rows: 1', '']
+        for row in (header, *rows):
+            lines += [f'   {"-" if i else "* -"} {cell}'.replace('   -', '     -').rstrip()
+                      for i, cell in enumerate(row)]
+        Path(path).write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
 
 def measure(folder, options):
@@ -125,15 +142,17 @@ def measure(folder, options):
     print(f'Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}, '
           f'{options.cutouts} cutouts of 3 x 101 x 101, {options.batches} random batches of '
           f'{options.size}, pages in memory')
-    print(f'{"":32}{"cutouts/s":>12}{"times faster":>14}{"by CPU time":>13}{"CPU us/cutout":>15}')
     n = options.batches * options.size
-    for name in ways:
-        print(f'{name:32}{n / clock[name]:12.0f}{clock[first] / clock[name]:14.1f}'
-              f'{cpu[first] / cpu[name]:13.1f}{1e6 * cpu[name] / n:15.1f}')
+    rows = [(name, f'{n / clock[name]:,.0f}', f'{clock[first] / clock[name]:.1f}',
+             f'{cpu[first] / cpu[name]:.1f}', f'{1e6 * cpu[name] / n:.1f}') for name in ways]
+    print_table(rows, options.write)
     sizes = {name: disk(folder / name) for name in ('npz', 'float32', 'int16')}
     worst, clipped = worst_error(stores['int16'], folder / 'npz', keys)
     share = sizes['int16'] / sizes['float32']
     print('MB on disk: ' + ', '.join(f'{name} {size / 1e6:.1f}' for name, size in sizes.items()))
+    start = process_time()
+    quality_table(stores['float32'])
+    print(f'verify: {1e6 * (process_time() - start) / len(keys):.0f} CPU us per cutout')
     same = np.array_equal(found[first], found['store'])
     times = [cpu[first] / cpu[name] for name in ('store', 'int16 store')]
     print(f'bound: float32 {times[0]:.1f} and int16 {times[1]:.1f} times faster by CPU time; int16 '

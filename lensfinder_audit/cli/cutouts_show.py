@@ -6,7 +6,7 @@ import click
 
 __all__ = ['show_command']
 
-_MOST = 1000  # stamps in a sheet
+_MOST = 500  # stamps in a sheet
 
 
 @click.command('show', short_help='Draw a contact sheet of cutouts, in colour.')
