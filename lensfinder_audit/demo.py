@@ -178,7 +178,7 @@ def recovery_tables(injections, operating_points, *, axes=RECOVERY_AXES, n_resam
     return found
 
 
-def _gate(manifest, injections, store, finder, seed, *, most=300):
+def _gate(manifest, injections, store, finder, seed, *, most=200):
     """Compare injections with the lenses of the survey; return the table and its summary."""
     rows, images = sampled_images(injections, manifest, store, SieSersic(),
                                   grid={'theta_e': THETA_E * u.arcsec}, most=most, seed=seed)

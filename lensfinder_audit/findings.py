@@ -87,7 +87,7 @@ class Limits:
     band_gain : float, optional
         Deviation of fluxes in the best order of the bands over that in the stated one.
     near_duplicate : float, optional
-        Least correlation of two stamps that are taken to be of the same pixels.
+        Least correlation of the noise of two stamps that are taken to be copies.
     dispersion, dispersion_severe : float, optional
         Variance of pools about a model of their conditions over that of independent
         injections, from which it is a warning, and severe.
@@ -127,7 +127,7 @@ class Limits:
     realism_severe: float = 0.9
     arc_distance: float = 0.15
     band_gain: float = 0.7
-    near_duplicate: float = 0.95
+    near_duplicate: float = 0.3
     dispersion: float = 2.0
     dispersion_severe: float = 10.0
     pull: float = 3.0

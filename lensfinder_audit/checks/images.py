@@ -6,15 +6,20 @@ from lensfinder_audit.checks.shortcuts import gate_findings, gate_table
 from lensfinder_audit.findings import Finding, Limits
 from lensfinder_audit.image_features import image_features
 from lensfinder_audit.measure.intervals import binomial_interval
+from lensfinder_audit.near_duplicates import near_duplicates
 from lensfinder_audit.response import batch_table, response_table
 
-__all__ = ['image_shortcuts', 'image_gates', 'batch_check', 'response_check']
+__all__ = ['image_shortcuts', 'image_gates', 'batch_check', 'near_copies',
+           'response_check']
 
 #: Features that hold nothing of a galaxy, and those that hold all of one but its arcs.
 _BLIND, _GALAXY = ('sky annulus', 'missing pixels'), ('core', 'radial profile')
 
 #: Stamps of each class that are looked at, at most, and in one batch.
 _MOST, _BATCH = 3000, 256
+
+#: Those among which copies are looked for.
+_COPIES = 5_000
 
 
 def image_shortcuts(case):
@@ -23,9 +28,7 @@ def image_shortcuts(case):
         return
     label = np.asarray(case.sample['label'])
     keys = case.keys()
-    rng = np.random.default_rng([case.options.seed, 0x57a])
-    rows = np.sort(np.concatenate([rng.permutation(np.flatnonzero(label == side))[:_MOST]
-                                   for side in (True, False)]))
+    rows = _classes(case, _MOST)
     features = _read(case.store, keys[rows])
     group = case.group()
     table, found = image_gates(features, label[rows], limits=case.limits,
@@ -33,6 +36,13 @@ def image_shortcuts(case):
                                seed=case.options.seed)
     case.tables['image_shortcuts'] = table
     yield from found
+
+
+def _classes(case, most):
+    """Return rows of both classes, at most so many of each, drawn at random."""
+    rng, label = np.random.default_rng([case.options.seed, 0x57a]), np.asarray(case.sample['label'])
+    return np.sort(np.concatenate([rng.permutation(np.flatnonzero(label == side))[:most]
+                                   for side in (True, False)]))
 
 
 def _read(store, keys):
@@ -111,3 +121,36 @@ def response_check(classifier, flux, *, limits=None, **options):
                                  'they are: the finder does not see color', 'response',
                                  'Check that the bands reach it.'))
     return table, found
+
+
+def near_copies(case):
+    """Look for stamps of the same pixels under different names."""
+    if case.store is None:
+        return
+    rows = _classes(case, _COPIES)
+    pairs = near_duplicates(case.store, case.keys()[rows], least=case.limits.near_duplicate)
+    names, label = np.asarray(case.sample['object_id']).astype(str), np.asarray(
+        case.sample['label'], dtype=bool)
+    first, second = rows[np.asarray(pairs['first'])], rows[np.asarray(pairs['second'])]
+    pairs['first_id'], pairs['second_id'] = names[first], names[second]
+    pairs['first_label'], pairs['second_label'] = label[first], label[second]
+    case.tables['near_duplicates'] = pairs
+    if not len(pairs):
+        return
+    across = int((label[first] != label[second]).sum())
+    apart = _apart(case, first, second)
+    words = [f'{n} of them {what}' for n, what in (
+        (across, 'a lens and a negative'), (apart, 'on two sides of a split')) if n]
+    yield Finding('severe' if across or apart else 'warning', 'near duplicates',
+                  f'{len(pairs)} pairs of stamps, of {len(rows)} that were looked at, show the same '
+                  f'pixels{", " * bool(words)}{" and ".join(words)}', 'near_duplicates',
+                  'Keep one of each pair, with the label that is right, and split after that.')
+
+
+def _apart(case, first, second):
+    """Count pairs of which the finder was trained on one, or that a split parts."""
+    for name in ('split', 'in_training'):
+        if name in case.sample.colnames:
+            side = np.asarray(case.sample[name]).astype(str)
+            return int((side[first] != side[second]).sum())
+    return 0

@@ -34,6 +34,11 @@ class Check:
     function: str
     measured: tuple = ()
 
+    @property
+    def needs(self):
+        """What must be given beside the sample."""
+        return _NEEDS.get(self.name, ())
+
     def __call__(self, case):
         """Return the findings of a case."""
         module, _, name = self.function.partition(':')
@@ -43,6 +48,10 @@ class Check:
 def _checks(*rows):
     return {row[0]: Check(*row) for row in rows}
 
+
+_NEEDS = {'image-shortcuts': ('store',), 'near-duplicates': ('store',), 'bands': ('store',),
+          'known-lenses': ('known',), 'response': ('store', 'model'), 'batch': ('store', 'model'),
+          **dict.fromkeys(('hosts', 'match', 'gain', 'realism'), ('injections',))}
 
 #: Every check of an audit, in the order in which findings of one severity stand.
 CHECKS = _checks(
@@ -62,6 +71,8 @@ CHECKS = _checks(
      ('completeness',)),
     ('duplicates', 'sample', 'Do objects stand in the sample twice, or in both classes?',
      'checks.basic:duplicates'),
+    ('near-duplicates', 'sample', 'Do stamps of different names show the same pixels?',
+     'checks.images:near_copies'),
     ('known-lenses', 'sample', 'Are known lenses among the negatives, and whose are the lenses?',
      'checks.sample:known_lenses'),
     ('hidden-lenses', 'sample', 'How many negatives score as lenses do, and what is the '

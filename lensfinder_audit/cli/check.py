@@ -107,6 +107,9 @@ def _run(name, arguments, output, overwrite, values):
     from lensfinder_audit.files import refuse_folder
 
     check = find_check(name)
+    lacking = [f'--{word}' for word in check.needs if not values[word]]
+    if len(arguments) == 1 and lacking:
+        raise ConfigError(f'check {name} needs {" and ".join(lacking)}')
     if len(arguments) != 1:
         raise ConfigError(f'write it as "check {name} SCORES"; {len(arguments)} tables were given')
     if output:
