@@ -191,12 +191,38 @@ class Reader:
 
 
 def is_remote(place):
-    """Return whether a place is an address and no path."""
+    """
+    Tell addresses from paths.
+
+    Parameters
+    ----------
+    place : str or `~pathlib.Path`
+        Path or address.
+
+    Returns
+    -------
+    remote : bool
+        Whether it is an address.
+    """
     return _scheme(place) is not None
 
 
 def join_place(root, path):
-    """Return the place of a file below a folder or an address."""
+    """
+    Return the place of a file below a folder or an address.
+
+    Parameters
+    ----------
+    root : str or `~pathlib.Path`
+        Folder or address.
+    path : str
+        Relative to it, with ``/``.
+
+    Returns
+    -------
+    place : str
+        Path or address.
+    """
     return f'{str(root).rstrip("/")}/{path}' if is_remote(root) else str(Path(root) / path)
 
 
