@@ -144,6 +144,7 @@ def _combined(method, names, study, sample, scored, fit, report):
         table['weight'] = sample.weight()
     table.meta = {'finders': list(names), 'score_kind': scored.kind}
     conditions = study.conditions if method == 'feature_weighted' else ()
-    options = {} if method == 'mean' else {'seed': study.statistics.get('seed', 0)}
+    options = {} if method == 'mean' else {'seed': study.statistics.get('seed', 0),
+                                           **study.combiner_options.get(method, {})}
     made = fit_combiner(table, method, rows=fit, conditions=conditions, **options)
     return np.asarray(combine_table(table[report], made, name='combined')['combined'], dtype=float)

@@ -138,8 +138,8 @@ def _contrasts(found, options):
             **dict.fromkeys(members, 1 / len(members)),
             **dict.fromkeys(controls, -1 / len(controls))}
     if not wanted:
-        best = ensemble_name(found.methods[0], 'member')
-        wanted = {f'{best} less {name}': {best: 1.0, name: -1.0} for name in members}
+        wanted = {f'{ensemble} less {name}': {ensemble: 1.0, name: -1.0} for name in members
+                  for ensemble in (ensemble_name(method, 'member') for method in found.methods)}
     table = yield_contrasts(found.scores, contrasts=wanted, **options)
     return widen_contrasts(table, _seed_errors(found, wanted, options))
 

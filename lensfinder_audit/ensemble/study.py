@@ -89,9 +89,9 @@ def run_study(study, manifest, *, store=None, folder=None, device=None, tell=Non
     >>> from lensfinder_audit.ensemble.study_file import Study
     >>> rng, lens = np.random.default_rng(0), np.arange(2000) % 10 == 0
     >>> table = QTable({'object_id': np.arange(2000).astype(str), 'label': lens})
-    >>> for name in ('a', 'b', 's1', 's2', 's3'):
+    >>> for name in ('a', 'b', 'c', 's1', 's2', 's3'):
     ...     table[name] = 1 / (1 + np.exp(-rng.normal(2 * lens)))
-    >>> study = Study(members={'a': {'column': 'a'}, 'b': {'column': 'b'}}, budgets=[200],
+    >>> study = Study(members={name: {'column': name} for name in 'abc'}, budgets=[200],
     ...               controls={name: {'column': name} for name in ('s1', 's2', 's3')},
     ...               statistics={'n_resamples': 200})
     >>> print(run_study(study, table).verdict[0].partition(':')[0])

@@ -76,6 +76,8 @@ class Study:
         there are members, or the models.
     combiners : list of str, optional
         Of ``mean``, ``meta_learner``, ``feature_weighted``, ``union``, ``intersection``.
+    combiner_options : dict of str to dict, optional
+        Arguments of the fit of a combiner, such as ``{'meta_learner': {'hidden': 20}}``.
     conditions, bins : optional
         Observing conditions, and their edges by name.
     level : float, optional
@@ -106,6 +108,7 @@ class Study:
     baseline: dict | None = None
     controls: int | str | dict = 0
     combiners: list = field(default_factory=lambda: ['mean'])
+    combiner_options: dict = field(default_factory=dict)
     conditions: list = field(default_factory=list)
     bins: dict = field(default_factory=dict)
     level: float = 0.5
@@ -240,9 +243,9 @@ def _check_models(study, label):
                           '"baseline" and "seed 1" and so on are those of the controls')
     for model in models.values():
         where = f'{label}: {model.name}'
-        allowed = _TRAINED if model.source == 'train' else (model.source, *_LOADED[model.source])
-        check_keys(model.values, allowed if model.source == 'train' or len(model.values) > 1
-                   else (*_LOADED, *_TRAINED), where)
+        allowed = (*_TRAINED, *_LOADED) if model.source == 'train' else (model.source,
+                                                                         *_LOADED[model.source])
+        check_keys(model.values, allowed, where)
         if model.values.get('lenses', 'all') not in ('all', 'subset'):
             raise ConfigError(f'{where}: lenses is {model.values["lenses"]!r}; it is subset, or '
                               'all where the subset is one of the negatives')
@@ -257,6 +260,7 @@ def _check_words(study, label):
         if name not in _COMBINERS:
             raise ConfigError(f'{label}: there is no combiner {name!r}; there are '
                               f'{list(_COMBINERS)}.{did_you_mean(name, _COMBINERS)}')
+    check_keys(study.combiner_options, study.combiners, f'{label}: combiner_options')
     if 'feature_weighted' in study.combiners and not study.conditions:
         raise ConfigError(f'{label}: feature_weighted needs conditions, such as '
                           '"conditions: [psfsize_r, depth_r]"')

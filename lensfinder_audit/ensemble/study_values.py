@@ -7,7 +7,8 @@ from lensfinder_audit.exceptions import ConfigError, did_you_mean
 __all__ = ['check_keys', 'check_value']
 
 _KINDS = {'members': dict, 'budgets': list, 'baseline': dict, 'controls': (int, str, dict),
-          'combiners': list, 'conditions': list, 'bins': dict, 'level': (int, float),
+          'combiners': list, 'combiner_options': dict, 'conditions': list, 'bins': dict,
+          'level': (int, float),
           'splits': dict, 'training': dict, 'stratification': dict, 'columns': dict, 'label': str,
           'search': dict, 'statistics': dict, 'group': str, 'missing': str, 'title': str}
 _INSIDE = {'splits': ('assign', 'column', 'train', 'fit', 'report'),
@@ -134,4 +135,5 @@ def _missing(value):
 
 
 _CHECKS = {'budgets': _budgets, 'controls': _controls, 'members': _models, 'level': _level,
-           'statistics': _statistics, 'stratification': _stratification, 'missing': _missing}
+           'statistics': _statistics, 'stratification': _stratification, 'missing': _missing,
+           'combiner_options': _models}

@@ -84,6 +84,12 @@ def study_findings(tables, roles, summary):
             'note', 'seed control', f'With {len(roles["control"])} controls what the training '
             'seeds add to the uncertainty is not known; intervals are those of the objects.',
             'contrasts', 'Give three controls or more.'))
+    sizes = {role: len(roles.get(role, ())) for role in ('member', 'control')}
+    if sizes['control'] and sizes['control'] != sizes['member']:
+        found.append(_finding(
+            'warning', 'seed control', f'There are {sizes["member"]} members and '
+            f'{sizes["control"]} controls, and an average of more models is better by itself.',
+            'members', 'Give as many controls as members.'))
     for name, why in summary['impossible'].items():
         found.append(_finding('warning', 'members', f'Member {name} is impossible: {why}.',
                               'members', 'The ensemble is that of the other members.'))
@@ -98,8 +104,8 @@ def _power_finding(tables):
     if not row['smallest_detectable'] > 0.5 * max(row['found_first'], 1):
         return []
     return [_finding('warning', 'power', f'Nothing below a difference of '
-                     f'{words.number(row["smallest_detectable"])} lenses could have been seen at '
-                     f'{_budget(row)}, of {words.number(row["found_first"])} found.', 'contrasts',
+                     f'{_lenses(row["smallest_detectable"])} lenses could have been seen at '
+                     f'{_budget(row)}, of {_lenses(row["found_first"])} found.', 'contrasts',
                      'Report on more lenses.')]
 
 
@@ -119,11 +125,11 @@ def _main(tables, methods, roles):
             'neither more nor fewer, as far as can be seen, than')
     head = ('Diversity helped: ' if lo > 0 else 'Diversity cost: ' if hi < 0 else
             'No gain by diversity was seen: ') if controlled else ''
-    text = (f'{head}{ensemble} found {seen} {other}, {words.number(row["found_first"])} and '
-            f'{words.number(row["found_second"])} lenses at {_budget(row)}: a difference of '
+    text = (f'{head}{ensemble} found {seen} {other}, {_lenses(row["found_first"])} and '
+            f'{_lenses(row["found_second"])} lenses at {_budget(row)}: a difference of '
             f'{words.with_interval(float(row["difference"]), lo, hi)}'
             f'{", training seeds included" if seeds else ", of the objects alone"}. A difference '
-            f'of {words.number(row["smallest_detectable"])} would have been seen with a '
+            f'of {_lenses(row["smallest_detectable"])} would have been seen with a '
             f'probability of {100 * tables["contrasts"].meta["power"]:g} %.')
     return text[0].upper() + text[1:]
 
@@ -136,7 +142,7 @@ def _spread(tables, roles):
     rows = table[np.isin(np.asarray(table['finder']).astype(str), names)
                  & (table['budget'] == table['budget'][0])]
     return [f'Single models that differ in their seed alone found '
-            f'{words.number(rows["found"].min())} to {words.number(rows["found"].max())} lenses at '
+            f'{_lenses(rows["found"].min())} to {_lenses(rows["found"].max())} lenses at '
             f'{_budget(rows[0])}.']
 
 
@@ -179,7 +185,7 @@ def _stratified(table):
     row = rows[0]
     k = len(table) // len(rows) - 1
     each = words.with_interval(float(row['difference']), float(row['lo']), float(row['hi']))
-    seeds = (f', and [{words.number(row["seeds_lo"])}, {words.number(row["seeds_hi"])}] from the '
+    seeds = (f', and [{_lenses(row["seeds_lo"])}, {_lenses(row["seeds_hi"])}] from the '
              f'scatter over {k} seeds' if np.isfinite(row['seeds_lo']) else
              ', from one seed, of which the scatter is not known')
     lo = np.nanmin([row['lo'], row['seeds_lo']])
@@ -187,6 +193,11 @@ def _stratified(table):
     seen = 'more' if lo > 0 else 'fewer' if hi < 0 else 'neither more nor fewer, as far as seen,'
     return (f'Trained on stratified negatives networks found {seen} lenses than on random ones at '
             f'{_budget(row)}: a difference of {each} from the objects{seeds}.')
+
+
+def _lenses(number):
+    """Numbers of lenses are not whole where rows stand for several objects, or ties are cut."""
+    return f'{float(number):,.4g}' if abs(number) >= 100 else f'{float(number):.1f}'
 
 
 def _budget(row):
