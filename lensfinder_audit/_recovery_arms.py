@@ -6,7 +6,7 @@ import numpy as np
 
 from lensfinder_audit._recovery_work import BASE, Arm
 from lensfinder_audit.exceptions import ConfigError, did_you_mean
-from lensfinder_audit.interfaces import parameter_names
+from lensfinder_audit.interfaces import InjectionSimulator, parameter_names
 from lensfinder_audit.plugins import load_plugin
 from lensfinder_audit.psf import PROFILES
 
@@ -17,10 +17,14 @@ PAIRS = {'noise': 'off', 'psf': 'gaussian', 'clip': 'inf', 'simulator': None}
 
 
 def make_arms(pairs, classifier, *, psf=None, gain=None):
-    """Return the arm of the run and one for each of ``('noise', 'clip=20', ...)``."""
+    """Return the arm of the run and one for each of ``('noise', 'clip=20', simulator, ...)``."""
     base = Arm(BASE, psf=psf or {}, gain=gain)
     arms = [base]
-    for text in [pairs] if isinstance(pairs, str) else pairs:
+    for text in [pairs] if isinstance(pairs, str | InjectionSimulator) else pairs:
+        if not isinstance(text, str):
+            text, made = text if isinstance(text, tuple) else (type(text).__name__, text)
+            arms.append(_simulator(base, text.removeprefix('simulator='), classifier, made=made))
+            continue
         kind, _, value = str(text).partition('=')
         if kind not in PAIRS:
             raise ConfigError(f'a pair cannot change {kind!r}; it can change {list(PAIRS)}.'
@@ -60,9 +64,9 @@ def _clip(base, value, classifier):
     return Arm(f'clip={value}', classifier=changed, psf=base.psf, gain=base.gain)
 
 
-def _simulator(base, value, classifier):
-    made = load_plugin('simulators', value)()
-    return Arm(f'simulator={value}', simulator=made, psf=base.psf, gain=base.gain)
+def _simulator(base, value, classifier, *, made=None):
+    return Arm(f'simulator={value}', simulator=made or load_plugin('simulators', value)(),
+               psf=base.psf, gain=base.gain)
 
 
 def _number(kind, value, wanted='a positive number'):

@@ -139,14 +139,27 @@ class Work:
         light, tables, images, before = self.store.get(cutout_keys(hosts)), [], [], None
         for arm in self.arms:
             if before is None or not arm.same_images(before):
-                arcs = self.arcs(arm, hosts, systems, simulator)
+                own = self._of_arm(arm, systems, hosts, np.asarray(rows['seed']))
+                arcs = self.arcs(arm, hosts, own, simulator)
                 made, good = self.images(arm, hosts, light, arcs, np.asarray(rows['seed']))
-            tables.append(self._table(arm, rows, hosts, systems, simulator, arcs, made, good))
+            tables.append(self._table(arm, rows, hosts, own, simulator, arcs, made, good))
             images.append(made)
             before = arm
         if len(tables) == 1:
             return tables[0], images[0]
-        return vstack(tables, metadata_conflicts='silent'), np.concatenate(images)
+        return stacked(tables), np.concatenate(images)
+
+    def _of_arm(self, arm, systems, hosts, seeds):
+        """Return the systems as the simulator of an arm renders them."""
+        if arm.simulator is None:
+            return systems
+        adopted = arm.simulator.adopt(systems, hosts, seeds=seeds)
+        for name in adopted.colnames:
+            band = name.removeprefix('lensed_mag_')
+            if band != name and f'source_mag_{band}' in adopted.colnames:
+                gained = 2.5 * np.log10(np.asarray(adopted['magnification'])) * u.mag
+                adopted[name] = adopted[f'source_mag_{band}'] - gained
+        return adopted
 
     def arcs(self, arm, hosts, systems, simulator):
         """Render the lensed sources of an arm."""
@@ -224,6 +237,28 @@ class Work:
     def _tell(self, n):
         if self.progress:
             self.progress(n)
+
+
+def stacked(tables):
+    """Stack the tables of arms; what one of them has not is NaN or empty."""
+    names = list(dict.fromkeys(name for table in tables for name in table.colnames))
+    example = {name: next(table[name] for table in tables if name in table.colnames)
+               for name in names}
+    for table in tables:
+        for name in names:
+            if name not in table.colnames:
+                table[name] = _nothing(example[name], len(table))
+    return vstack([table[names] for table in tables], metadata_conflicts='silent')
+
+
+def _nothing(column, n):
+    kind = column.dtype.kind
+    if kind not in 'fUSb':
+        raise ConformanceError(f'a column of type {column.dtype} cannot be left empty where a '
+                               'paired simulator lacks it; make it one of numbers with a fraction')
+    empty = np.full(n, np.nan if kind == 'f' else '' if kind in 'US' else False, column.dtype)
+    unit = getattr(column, 'unit', None)
+    return empty if unit is None else type(column)(empty, unit)
 
 
 def psf_of(hosts, bands, options):

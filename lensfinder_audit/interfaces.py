@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from lensfinder_audit.exceptions import ConformanceError, TableError
+from lensfinder_audit.exceptions import ConfigError, ConformanceError, TableError
 
 __all__ = ['API_VERSION', 'SCORE_KINDS', 'Plugin', 'CatalogSource', 'Normalizer', 'Classifier',
            'CatalogFinder', 'PSF', 'InjectionSimulator', 'Engine']
@@ -353,6 +353,11 @@ class PSF(ABC):
         """Return the PSF of some rows."""
 
 
+# What two simulators must agree about in a paired design, where it is known at all.
+_OF_A_SYSTEM = ('theta_e', 'lens_q', 'lens_phi', 'lens_x', 'lens_y', 'shear_1', 'shear_2',
+                'source_x', 'source_y')
+
+
 class InjectionSimulator(Plugin):
     """
     Draw lens systems for hosts and render their lensed sources, noiseless.
@@ -405,6 +410,46 @@ class InjectionSimulator(Plugin):
         images : (n, band, y, x) `~numpy.ndarray`
             Flux per pixel in nanomaggies.
         """
+
+    def adopt(self, systems, hosts, *, seeds):
+        """
+        Return the systems of another simulator as this one renders them, for paired designs.
+
+        What both know is kept; what this one alone knows, such as the galaxy whose
+        image is lensed, is drawn.
+
+        Parameters
+        ----------
+        systems : (n,) `~astropy.table.QTable`
+            Those of the other one.
+        hosts : (n,) `~astropy.table.QTable`
+            Their hosts.
+        seeds : (n,) array_like of uint64
+            Their seeds.
+
+        Returns
+        -------
+        adopted : (n,) `~astropy.table.QTable`
+            As `render` takes them; with their magnification, where `magnification` gives it.
+
+        Raises
+        ------
+        ConfigError
+            If the two name lens, position and flux of the source differently.
+        """
+        drawn = self.draw(hosts, seeds=seeds)
+        strange = [name for name in _OF_A_SYSTEM
+                   if name in systems.colnames and name not in drawn.colnames]
+        if strange:
+            raise ConfigError(f'{type(self).__name__} does not know {strange} of the systems of '
+                              'the run, and cannot be paired; its own method adopt could tell how')
+        for name in systems.colnames:
+            drawn[name] = systems[name]
+        try:
+            drawn['magnification'] = self.magnification(drawn)
+        except NotImplementedError:
+            pass
+        return drawn
 
     def magnification(self, systems):
         """Return the (n,) magnifications of systems; optional, needed where priors change them."""

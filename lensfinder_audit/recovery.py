@@ -64,11 +64,12 @@ def inject(manifest, store, classifier, simulator, *, n, grid=None, seed=0, surv
     host_bins : dict of str to sequence of float, optional
         As for `~lensfinder_audit.injection_plan.host_pools`: cells of observing
         conditions, each filled from its own hosts alone.
-    pair : str or sequence of str, optional
+    pair : str, simulator, or sequence of them, optional
         Further arms with the same hosts and systems and one thing changed:
         ``'noise'`` (none, or ``'noise=150'`` electrons per nanomaggy), ``'psf'``
         (``'psf=gaussian'``, or a factor of its width), ``'clip'`` (none, or
-        ``'clip=20'``), ``'simulator=NAME'``.
+        ``'clip=20'``), ``'simulator=NAME'`` or a simulator, which takes over
+        the systems as its method ``adopt`` says.
     gain : float or str, optional
         Electrons per nanomaggy; ``'exptime'``, from zero points and exposure times;
         ``'sky'``, from the sky level and the depth; ``'none'``, no shot noise. By

@@ -42,7 +42,9 @@ _SYSTEMS = (
     ('--psf', {'metavar': 'PROFILE'}, 'gaussian, or moffat:BETA. [moffat:3.5]'),
     ('--gain', {}, 'exptime, sky, none or electrons per nanomaggy. [exptime, else sky]'),
     ('--pair', {'multiple': True, 'metavar': 'WHAT'},
-     'Also with one thing changed: noise, psf, clip (each also WHAT=VALUE) or simulator=NAME.'))
+     'Also with one thing changed: noise, psf, clip (each also WHAT=VALUE) or simulator=NAME.'),
+    ('--pair-prior', {'dest': 'pair_priors', 'multiple': True, 'metavar': 'NAME=VALUE'},
+     'Argument of the simulator of the pair, such as library=DIR of sie_stamp.'))
 _RESULT = (
     ('--threshold', {'type': float, 'required': True}, 'Score from which one is recovered.'),
     ('--by', {'multiple': True, 'metavar': 'COLUMN[,COLUMN]'},

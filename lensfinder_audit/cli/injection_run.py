@@ -37,7 +37,7 @@ def make_run(hosts, values, folder):
     table, store, inputs, stamps = _read_hosts(hosts, values, finder, folder)
     manifest, rules = _chosen(table, store, values, inputs)
     simulator, grid = _simulator(values)
-    options = {'grid': grid, 'pair': tuple(values['pair']), 'gain': _gain(values['gain']),
+    options = {'grid': grid, 'pair': _pairs(values), 'gain': _gain(values['gain']),
                'psf': _psf(values['psf']), 'priors': _priors(values['priors_file'])}
     return Run(manifest, store, finder, simulator, options, inputs, rules, stamps)
 
@@ -128,27 +128,46 @@ def _constants(pairs):
 
 def _simulator(values):
     """Make the simulator and its grid; bare numbers take the unit of the default."""
-    from astropy import units as u
-
     from lensfinder_audit.plugins import load_plugin
 
-    cls = load_plugin('simulators', values['simulator'])
-    defaults = cls().parameters()
-
-    def with_unit(name, value):
-        unit = getattr(defaults.get(name), 'unit', None)
-        value = tuple(value) if isinstance(value, list) else value
-        return value if unit is None else u.Quantity(value, unit)
-
-    grid = {name: with_unit(name, value)
+    defaults = load_plugin('simulators', values['simulator'])().parameters()
+    grid = {name: _with_unit(defaults, name, value)
             for name, value in read_bins(values['grid'], '--grid').items()}
-    priors = {name: with_unit(name, value)
-              for name, value in read_arguments(values['priors'], '--prior').items()}
+    return _made(values['simulator'], values['priors'], '--prior'), grid
+
+
+def _made(name, arguments, flag):
+    """Make a simulator with the arguments of an option."""
+    from lensfinder_audit.plugins import load_plugin
+
+    cls = load_plugin('simulators', name)
+    defaults = cls().parameters()
+    given = {key: _with_unit(defaults, key, value)
+             for key, value in read_arguments(arguments, flag).items()}
     try:
-        return cls(**priors), grid
+        return cls(**given)
     except TypeError as error:
-        raise ConfigError(f'the simulator {values["simulator"]!r} takes {sorted(defaults)}; '
-                          f'--prior: {error}') from error
+        raise ConfigError(f'the simulator {name!r} takes {sorted(defaults)}; {flag}: {error}'
+                          ) from error
+
+
+def _with_unit(defaults, name, value):
+    from astropy import units as u
+
+    unit = getattr(defaults.get(name), 'unit', None)
+    value = tuple(value) if isinstance(value, list) else value
+    return value if unit is None else u.Quantity(value, unit)
+
+
+def _pairs(values):
+    """Return what pairs change; a simulator that has arguments is made with them."""
+    pairs, given = tuple(values['pair']), values.get('pair_priors') or ()
+    named = [text for text in pairs if text.startswith('simulator=')]
+    if given and len(named) != 1:
+        raise ConfigError('--pair-prior is for the one --pair simulator=NAME; there are '
+                          f'{len(named)}')
+    return tuple((text, _made(text.partition('=')[2], given, '--pair-prior'))
+                 if given and text in named else text for text in pairs)
 
 
 def _priors(name):

@@ -14,12 +14,14 @@ from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LensModel.profile_list_base import _SUPPORTED_MODELS as LENS_MODELS
 from lenstronomy.LightModel.light_model import LightModel
 from lenstronomy.LightModel.light_model_base import _MODELS_SUPPORTED as LIGHT_MODELS
+from lenstronomy.Util.param_util import phi_q2_ellipticity
 
 from lensfinder_audit._distributions import make_distribution
 from lensfinder_audit.exceptions import ConfigError, TableError, did_you_mean
 from lensfinder_audit.interfaces import InjectionSimulator
 from lensfinder_audit.psf import check_psf, convolve
 from lensfinder_audit.simulators._cells import integrate
+from lensfinder_audit.simulators._sersic_systems import COLUMNS
 from lensfinder_audit.tables import require_columns
 
 __all__ = ['LenstronomySimulator']
@@ -144,6 +146,40 @@ class LenstronomySimulator(InjectionSimulator):
         self._add_photometry(systems, levels[:3])
         return systems
 
+    def adopt(self, systems, hosts, *, seeds):
+        """
+        Return systems of ``sie_sersic`` in the words of lenstronomy.
+
+        Parameters
+        ----------
+        systems, hosts, seeds
+            As for `~lensfinder_audit.interfaces.InjectionSimulator.adopt`.
+
+        Returns
+        -------
+        adopted : (n,) `~astropy.table.QTable`
+            The systems with the columns that lenstronomy's models read.
+
+        Raises
+        ------
+        ConfigError
+            If the models are not SIE and SHEAR with a SERSIC_ELLIPSE.
+        TableError
+            If a column of ``sie_sersic`` is missing.
+        """
+        models = [[part['model'] for part in parts] for parts in (self.lens, self.source)]
+        if models != [['SIE', 'SHEAR'], ['SERSIC_ELLIPSE']]:
+            raise ConfigError('systems of another simulator are SIE and SHEAR with a '
+                              f'SERSIC_ELLIPSE in lenstronomy; here the models are {models}')
+        require_columns(systems, COLUMNS, what='the table of systems')
+        adopted, drawn = QTable(systems, copy=False), self.draw(hosts, seeds=seeds)
+        words = _in_their_words(systems)
+        for name in dict.fromkeys([*words, *self._priors]):
+            if name not in systems.colnames:
+                adopted[name] = words[name] if name in words else drawn[name]
+        adopted['magnification'] = self.magnification(adopted)
+        return adopted
+
     def magnification(self, systems):
         """
         Derive the magnification of systems.
@@ -224,7 +260,7 @@ class LenstronomySimulator(InjectionSimulator):
     def _systems(self, systems):
         """Yield the arguments of each row, by kind."""
         columns = {name: np.asarray(getattr(systems[name], 'value', systems[name]), dtype=float)
-                   for name in self._priors}
+                   for name in [*self._priors, *self._fixed] if name in systems.colnames}
         for row in range(len(systems)):
             values = {**self._fixed, **{name: float(column[row])
                                         for name, column in columns.items()}}
@@ -282,6 +318,21 @@ class LenstronomySimulator(InjectionSimulator):
             systems[f'source_mag_{band}'] = u.Magnitude(values, u.ABmag)
             systems[f'source_flux_{band}'] = 10 ** (0.4 * (22.5 - values)) * u.nmgy
             systems[f'lensed_mag_{band}'] = u.Magnitude(lensed, u.ABmag)
+
+
+def _in_their_words(systems):
+    """Return lens and source of ``sie_sersic`` as lenstronomy's SIE, SHEAR and SERSIC_ELLIPSE."""
+    value = {name: np.asarray(getattr(systems[name], 'value', systems[name]), dtype=float)
+             for name in COLUMNS if name != 'seed'}
+    e1, e2 = phi_q2_ellipticity(np.radians(value['lens_phi']), value['lens_q'])
+    s1, s2 = phi_q2_ellipticity(np.radians(value['source_phi']), value['source_q'])
+    return {'lens_0_e1': e1, 'lens_0_e2': e2,
+            'lens_0_center_x': value['lens_x'], 'lens_0_center_y': value['lens_y'],
+            'lens_1_gamma1': value['shear_1'], 'lens_1_gamma2': value['shear_2'],
+            'lens_1_ra_0': value['lens_x'], 'lens_1_dec_0': value['lens_y'],
+            'source_0_R_sersic': value['source_re'] * np.sqrt(value['source_q']),
+            'source_0_n_sersic': value['source_n'], 'source_0_e1': s1, 'source_0_e2': s2,
+            'source_0_center_x': value['source_x'], 'source_0_center_y': value['source_y']}
 
 
 def _parameters(kind, name):

@@ -136,6 +136,29 @@ class SieStamp(InjectionSimulator):
         systems.meta['library'] = {**self._library.table.meta} if len(systems) else {}
         return systems
 
+    def adopt(self, systems, hosts, *, seeds):
+        """
+        Return the systems of another simulator with galaxies of the library as their sources.
+
+        Parameters
+        ----------
+        systems, hosts, seeds
+            As for `~lensfinder_audit.interfaces.InjectionSimulator.adopt`.
+
+        Returns
+        -------
+        adopted : (n,) `~astropy.table.QTable`
+            Lens, place and flux of the others; the galaxy is drawn, and has their
+            half-light radius, where they have one.
+        """
+        adopted = super().adopt(systems, hosts, seeds=seeds)
+        if 'source_re' in systems.colnames:
+            radii = [self._library.stamp(self._library.row(str(name))).radius
+                     for name in adopted['source_stamp']]
+            adopted['source_scale'] = adopted['source_re'].to_value(u.arcsec) / radii
+            adopted['magnification'] = self.magnification(adopted)
+        return adopted
+
     def magnification(self, systems):
         """
         Derive the magnification of systems.
