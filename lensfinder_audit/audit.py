@@ -161,6 +161,8 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, inje
         measured['realism'] = gate
     findings = collect_findings(sample, measured, summary, options,
                                 trained=notes.get('trained'), **opened)
+    if options.sensitivity:
+        findings = _other_choices(tables, measured, findings, options, progress)
     _judge(measured, findings, summary, options)
     files = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
              for role, found in inputs.items() if found}
@@ -209,6 +211,20 @@ def prepare(scores, negatives, conditions, options, *, measure):
     if 'conditions' in notes:
         measured['conditions'] = notes['conditions']
     return sample, summary, notes, options, measured
+
+
+def _other_choices(tables, measured, findings, options, progress):
+    """Audit again under other choices, and add what flips to the findings."""
+    from dataclasses import asdict
+
+    from lensfinder_audit.findings import add_findings
+    from lensfinder_audit.sensitivity import sensitivity, sensitivity_findings
+
+    table = measured['sensitivity'] = sensitivity(
+        tables['scores'][0], negatives=next(iter(tables['negatives']), None),
+        conditions=tables['conditions'], progress=progress,
+        **{**asdict(options), 'sensitivity': False})
+    return add_findings(findings, sensitivity_findings(table))
 
 
 def _judge(measured, findings, summary, options):

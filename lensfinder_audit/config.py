@@ -100,6 +100,8 @@ class AuditOptions:
         Where checks begin to speak, as `~lensfinder_audit.findings.Limits` names them.
     purity : dict of str to list of float, optional
         Least and greatest fraction of a tier that are lenses.
+    sensitivity : bool, optional
+        Audit again under other choices, and list the conclusions that flip.
     title : str, optional
         Title of the report.
     """
@@ -130,6 +132,7 @@ class AuditOptions:
     exclude_training: bool = False
     limits: dict = field(default_factory=dict)
     purity: dict = field(default_factory=dict)
+    sensitivity: bool = False
     title: str = ''
 
     def __post_init__(self):
@@ -180,7 +183,7 @@ _SECTIONS = {
                          'prevalence'),
     'axes': ('by', 'bins', 'possible', 'survey', 'match_radius'),
     'statistics': ('interval', 'confidence', 'group', 'min_groups', 'n_resamples', 'seed'),
-    'findings': ('limits', 'purity'),
+    'findings': ('limits', 'purity', 'sensitivity'),
     'report': ('title',),
 }
 _INPUTS = ('scores', 'negatives', 'conditions', 'known', 'store', 'injections', 'model',

@@ -14,7 +14,7 @@ from scipy.special import logit
 from lensfinder_audit.exceptions import ConfigError, did_you_mean
 from lensfinder_audit.tables import SCHEMAS, schema_meta
 
-__all__ = ['Case', 'Finding', 'Limits', 'SEVERITIES', 'as_table', 'collect_findings',
+__all__ = ['Case', 'Finding', 'Limits', 'SEVERITIES', 'add_findings', 'as_table', 'collect_findings',
            'severity_at_least']
 
 #: From the gravest down.
@@ -231,6 +231,27 @@ def as_table(found, limits):
     table = QTable({name: np.array([row[name] for row in rows], dtype=str) for name in names})
     table.meta = schema_meta('findings', limits=asdict(limits))
     return table
+
+
+def add_findings(table, found):
+    """
+    Add findings to a table of them.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        As `as_table` returns it.
+    found : list of `Finding`
+        Further ones.
+
+    Returns
+    -------
+    findings : `~astropy.table.QTable`
+        All of them, the gravest first.
+    """
+    before = [Finding(**{name: str(row[name]) for name in Finding.__dataclass_fields__})
+              for row in table]
+    return as_table([*before, *found], Limits.of(table.meta['limits']))
 
 
 @dataclass(frozen=True)

@@ -259,6 +259,12 @@ SCHEMAS = {schema.name: schema for schema in (
         'share_expected': Column('float', 'share of all injections', span=(0, 1)),
         'pull': Column('float', 'distance from the mean of all in standard errors'),
         'state': _CELL['state']}),
+    Schema('sensitivity', 1, 'a conclusion, under every choice', {
+        'finder': Column('str', 'finder'), 'operating_point': Column('str', 'of the finder'),
+        'conclusion': Column('str', 'what is concluded'),
+        'as_audited': Column('str', 'with the choices of the audit'),
+        'n_flips': Column('int', 'choices that change it'),
+        'contradicted': Column('bool', 'whether one turns it into its opposite')}),
     Schema('near_duplicates', 1, 'a pair of stamps that show the same pixels', {
         'first': Column('int', 'row of the one'), 'second': Column('int', 'row of the other'),
         'correlation': Column('float', 'of their noise', span=(-1.001, 1.001)),

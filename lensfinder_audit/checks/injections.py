@@ -52,7 +52,8 @@ def judge_gate(table, limits):
             limits.level, 1.5 / (1 + table.meta['n_permutations'])):
         found.append(Finding(
             'severe' if gate['lo'] > limits.realism_severe else 'warning', 'realism',
-            f'a probe tells injections from real lenses with AUC {gate["auc"]:.2f} [{gate["lo"]:.2f}, {gate["hi"]:.2f}]'
+            f'a probe tells injections from real lenses with AUC {gate["auc"]:.2f} '
+            f'[{gate["lo"]:.2f}, {gate["hi"]:.2f}]'
             + (f'; beside it {", ".join(nulls)}' if nulls else ''), 'realism',
             'Take recovered fractions for those of injections like these, or weight injections by '
             'arc signal to noise and color.'))

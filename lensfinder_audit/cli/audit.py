@@ -71,6 +71,8 @@ _LISTS = ('thresholds', 'fprs', 'top_percents', 'budgets', 'by')
               help='Least and greatest fraction of a tier that are lenses.')
 @click.option('--limit', 'limits', multiple=True, metavar='NAME=VALUE',
               help='Where a check begins to speak; "check list" names them.')
+@click.option('--sensitivity', is_flag=True,
+              help='Audit again under other choices, and list the conclusions that flip.')
 @click.option('--frozen', type=click.Path(dir_okay=False), metavar='FILE',
               help='Frozen evaluation set; refuse a sample that is no longer it.')
 @click.option('--title', help='Title of the report.')
@@ -158,7 +160,8 @@ def _recorded(beside):
 def _from_values(values, before):
     found = {name: values[name] for name in _PLAIN if values[name] is not None}
     found |= {name: list(values[name]) for name in _LISTS if values[name]}
-    found |= {name: True for name in ('lower_is_better', 'exclude_training') if values[name]}
+    found |= {name: True for name in ('lower_is_better', 'exclude_training', 'sensitivity')
+              if values[name]}
     groups = {'columns': given_options(values), 'finders': read_finders(values['scores_of']),
               'constants': read_pairs(values['constants'], '--set'),
               'negatives_columns': read_pairs(values['negatives_columns'], '--negatives-column'),

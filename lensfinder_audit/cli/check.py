@@ -6,6 +6,7 @@ import click
 
 from lensfinder_audit.cli.check_counts import count_options, print_interval, print_rate
 from lensfinder_audit.cli.check_files import FILE_CHECKS, run_on_files, show
+from lensfinder_audit.cli.check_sensitivity import run_sensitivity
 from lensfinder_audit.cli.options import (column_options, given_options, read_bins, read_finders,
                                           read_numbers, read_pairs, sample_options)
 from lensfinder_audit.exceptions import ConfigError
@@ -56,6 +57,10 @@ def check_command(ctx, name, arguments, output, overwrite, **values):
     intervals, pools that stand out of what --rises and --falls say, empty and hidden
     cells, and what the table cannot show.
 
+    "check sensitivity SCORES" audits again with other bins, cuts, tiers, groups, intervals
+    and thresholds, with --model and --store with another annulus too, and lists the
+    conclusions that flip.
+
     "check list" names all checks and limits. "check interval K N LOW HIGH" says by
     which method a published interval was made. "check fpr RATE --n-negatives N" says
     how many negatives a threshold at that rate rests on. Exit code 1: the check found
@@ -67,6 +72,8 @@ def check_command(ctx, name, arguments, output, overwrite, **values):
         print_interval(arguments, values['confidence'])
     elif name == 'fpr':
         print_rate(arguments, values['n_negatives'], values['confidence'])
+    elif name == 'sensitivity':
+        ctx.exit(int(run_sensitivity(arguments, output, overwrite, values, _options(values))))
     elif name in FILE_CHECKS and not _of_sample(name, arguments, values):
         ctx.exit(int(run_on_files(name, arguments, output, overwrite, values)))
     else:
@@ -92,6 +99,8 @@ def _list():
             if check.about == about:
                 click.echo(textwrap.fill(check.question, 100, initial_indent=f'  {check.name:<24}',
                                          subsequent_indent=' ' * 26))
+    click.secho('Choices', bold=True)
+    click.echo(f'  {"sensitivity":<24}Which conclusions flip with a choice?')
     click.secho('On files of their own', bold=True)
     for name, (question, words, _) in FILE_CHECKS.items():
         click.echo(f'  {f"{name} {words[2]}":<46}{question}')

@@ -15,7 +15,7 @@ FULL = {'columns': {'ra': 'RA'}, 'negatives_columns': {'score': 'p'}, 'constants
         'possible': {'nobs_z': [3, float('inf')]}, 'prevalence': 1e-4, 'interval': 'jeffreys',
         'confidence': 0.9, 'group': 'healpix:64', 'min_groups': 5, 'n_resamples': 200, 'seed': 3,
         'survey': 'legacy_dr10', 'exclude_training': True, 'limits': {'level': 0.05},
-        'purity': {'B': [0.5, 0.9]}, 'title': 'Größe: "x" # 1'}
+        'purity': {'B': [0.5, 0.9]}, 'sensitivity': True, 'title': 'Größe: "x" # 1'}
 
 
 def test_every_option_survives_the_file(tmp_path):

@@ -95,4 +95,5 @@ def test_copies_across_labels_are_severe(tmp_path):
     write_whole(table, tmp_path / 'scores.ecsv')
     done = run('check', 'near-duplicates', tmp_path / 'scores.ecsv', '--store', tmp_path / 'store')
     assert done.exit_code == 1 and 'a lens and a negative' in ' '.join(done.stdout.split())
-    assert 'needs --store' in refusal(tmp_path, 'check', 'near-duplicates', tmp_path / 'scores.ecsv')
+    assert 'needs --store' in refusal(tmp_path, 'check', 'near-duplicates',
+                                      tmp_path / 'scores.ecsv')
