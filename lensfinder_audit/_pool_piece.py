@@ -25,9 +25,9 @@ class PoolPiece:
         self.rules, self.lenses, self.join, self.parts = rules, lenses, join, parts
 
     def __call__(self, piece):
-        number = _number(piece)
+        number = piece_number(piece)
         summary = self.parts.load(number, _read_json, suffix='.json')
-        mark = _mark(piece)
+        mark = piece_mark(piece)
         if summary is not None and summary['mark'] == mark and (
                 not summary['n'] or summary['n'] == self.parts.load(number, _rows_in)):
             return [summary]
@@ -54,12 +54,12 @@ def _write(table, path):
     parquet.write_table(table, path, compression='lz4', use_dictionary=coded)
 
 
-def _number(piece):
+def piece_number(piece):
     """A file that comes or goes must not change the names of the parts of others."""
     return int.from_bytes(hashlib.sha256(str(piece).encode()).digest()[:6], 'big')
 
 
-def _mark(piece):
+def piece_mark(piece):
     """Size and time stand for the bytes of a file of gigabytes."""
     try:
         found = Path(piece.path).stat()

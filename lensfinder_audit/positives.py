@@ -6,6 +6,9 @@ A lens that several lists hold is one row. Its tier is the best that a list give
 it, with that list's reason; its grade stays as published; its radius and
 redshifts are those of the first list that has them.
 """
+import hashlib
+import json
+
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable
@@ -14,7 +17,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from lensfinder_audit._pool_keys import KEY_COLUMNS
+from lensfinder_audit._pool_piece import piece_mark, piece_number
 from lensfinder_audit.exceptions import InputFileError, TableError
+from lensfinder_audit.parts import Parts
 from lensfinder_audit.sky_index import SkyIndex, unit_vectors
 from lensfinder_audit.sources.lens_evidence import lens_evidence, lens_references
 from lensfinder_audit.survey_files import UNITS, read_piece
@@ -177,16 +182,23 @@ def mark_training(table, ra, dec, *, radius=2 * u.arcsec):
 class _MatchPiece:
     """Find the nearest object of a piece for each lens; sent to worker processes."""
 
-    def __init__(self, ra, dec, radius, footprint, names):
-        self.ra, self.dec, self.names = ra, dec, names
+    def __init__(self, ra, dec, radius, footprint, names, parts):
+        self.ra, self.dec, self.names, self.parts = ra, dec, names, parts
         self.radius, self.footprint = radius.to_value(u.rad), footprint
 
     def __call__(self, piece):
         """Return the best matches, and why the piece could not be read, by piece."""
+        number, mark = piece_number(piece), piece_mark(piece)
+        kept = self.parts.load(number, lambda path: json.loads(path.read_text()))
+        if kept is not None and kept['mark'] == mark:
+            return {int(i): tuple(found) for i, found in kept['best'].items()}, {}
         try:
-            return self._best(piece), {}
+            best = self._best(piece)
         except (InputFileError, TableError) as error:
             return {}, {str(piece): str(error)}
+        self.parts.save(number, lambda path: path.write_text(
+            json.dumps({'mark': mark, 'best': best})))
+        return best, {}
 
     def _best(self, piece):
         index = SkyIndex(self.ra, self.dec, radius=self.footprint)
@@ -228,7 +240,7 @@ def _both(one, two):
 
 @u.quantity_input(radius='angle', footprint='angle')
 def match_objects(table, pieces, *, engine, radius=1.5 * u.arcsec, footprint=60 * u.arcsec,
-                  names=None, progress=None):
+                  names=None, parts=None, progress=None):
     """
     Match lenses to the objects of a survey.
 
@@ -245,6 +257,8 @@ def match_objects(table, pieces, *, engine, radius=1.5 * u.arcsec, footprint=60 
         second lies outside the footprint of the files.
     names : dict of str to str, optional
         Names in the files, where they are other ones.
+    parts : str or `~pathlib.Path`, optional
+        Folder for what a killed run has finished.
     progress : callable, optional
         Called as ``progress(done, total)``.
 
@@ -261,9 +275,12 @@ def match_objects(table, pieces, *, engine, radius=1.5 * u.arcsec, footprint=60 
         If no piece could be read.
     """
     ra, dec = (table[side].to_value(u.deg) for side in ('ra', 'dec'))
-    work = _MatchPiece(ra, dec, radius, footprint, names or {})
-    pieces = list(pieces)
-    best, failed = engine.map_reduce(work, pieces, _both, progress=progress) or ({}, {})
+    pieces, identity = list(pieces), {
+        'lenses': hashlib.sha256(ra.tobytes() + dec.tobytes()).hexdigest(), 'names': names,
+        'radius': str(radius), 'footprint': str(footprint)}
+    with Parts(parts, identity, suffix='.json') as kept:
+        work = _MatchPiece(ra, dec, radius, footprint, names or {}, kept)
+        best, failed = engine.map_reduce(work, pieces, _both, progress=progress) or ({}, {})
     if failed and len(failed) == len(pieces):
         raise InputFileError(f'none of {len(pieces)} pieces could be read; the first: '
                              f'{next(iter(failed.values()))}')

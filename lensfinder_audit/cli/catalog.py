@@ -1,5 +1,8 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """``lensfinder-audit catalog``: the positives of a study."""
+import shutil
+from pathlib import Path
+
 import click
 
 from lensfinder_audit.cli.options import engine_options, make_engine
@@ -35,7 +38,8 @@ def build_command(context, plan, output, objects, match_radius, footprint, dry_r
     its tier, how it was found, whether its arc can be seen, and why.
 
     Files of --objects that cannot be read are named and left out, and the exit code
-    is 3: a lens that is outside the others may stand in one of them.
+    is 3: a lens that is outside the others may stand in one of them. After an
+    interruption, the same command goes on at the first piece that is not matched.
     """
     from lensfinder_audit.catalog_build import build_catalog, load_catalog_plan, tier_counts
     from lensfinder_audit.files import refuse_folder, whole_folder, write_whole
@@ -47,7 +51,9 @@ def build_command(context, plan, output, objects, match_radius, footprint, dry_r
         _say_plan(table, objects)
         return
     if objects:
-        table, failed = _match(table, objects, match_radius, footprint, make_engine(**engine))
+        parts = Path(output).resolve().with_name(f'.{Path(output).name}.parts')
+        table, failed = _match(table, objects, match_radius, footprint, make_engine(**engine),
+                               parts)
     counts = tier_counts(table)
     with whole_folder(output, overwrite=overwrite, marker=_MARKER) as folder:
         write_whole(table, folder / _MARKER)
@@ -55,6 +61,8 @@ def build_command(context, plan, output, objects, match_radius, footprint, dry_r
         if objects:
             names = ['name', 'ra', 'dec', 'tier', 'match']
             write_whole(table[table['match'] != 'matched'][names], folder / 'unmatched.ecsv')
+    if objects and not failed:  # mended files are read alone
+        shutil.rmtree(parts, ignore_errors=True)
     _say(table)
     for reason in failed.values():
         click.echo(f'Left out: {reason}', err=True)
@@ -74,7 +82,7 @@ def _say_plan(table, objects):
     click.echo(f'at most {2 * size / 1e6:.3g} MB of disk; nothing was written')
 
 
-def _match(table, objects, radius, footprint, engine):
+def _match(table, objects, radius, footprint, engine, parts):
     from astropy import units as u
     from tqdm import tqdm
 
@@ -87,7 +95,7 @@ def _match(table, objects, radius, footprint, engine):
         raise InputFileError(next(iter(plan.unreadable.values())))
     with tqdm(total=len(plan.pieces), unit=' pieces', disable=None) as bar:
         table = match_objects(table, plan.pieces, radius=radius * u.arcsec, engine=engine,
-                              footprint=footprint * u.arcsec,
+                              footprint=footprint * u.arcsec, parts=parts,
                               progress=lambda done, total: bar.update(1))
     return table, plan.unreadable | table.meta['match']['failed']
 

@@ -217,7 +217,7 @@ def _count(path, pool):
 def _say_plan(plan, rules):
     width = 8 * len(rules.used_columns())
     click.echo(f'{len(plan.pieces):,} pieces, {plan.n_rows:,} rows; at most '
-               f'{plan.n_rows * width / 1e9:.3g} GB of disk, where the cuts remove nothing')
+               f'{plan.n_rows * width / 1e6:,.3g} MB of disk, where the cuts remove nothing')
     for reason in plan.unreadable.values():
         click.echo(f'Cannot be read: {reason}', err=True)
 

@@ -47,7 +47,7 @@ import os, shlex, sys
 import astropy.io.fits, astropy.table, pyarrow.parquet, scipy.spatial, yaml, healpy
 import lensfinder_audit.cli.negatives, lensfinder_audit.cli.manifest, lensfinder_audit.sampling
 import lensfinder_audit.manifest_build, lensfinder_audit.negatives, lensfinder_audit.cutouts
-import lensfinder_audit.contaminant_sets
+import lensfinder_audit.cli.catalog, lensfinder_audit.catalog_build
 from lensfinder_audit.cli import main
 print('ready', flush=True)
 for line in sys.stdin:  # each child is killed by the test, or ends
@@ -111,6 +111,19 @@ def test_a_sample_that_is_killed_ends_with_the_same_bytes(sweeps, tmp_path, atte
     killed = killed_at_random(attempt, lambda place: (
         'negatives', 'sample', tmp_path / 'pool', '-o', place / 'sample', '--per-stratum', 20),
         tmp_path / 'runs', SEEDS)
+    assert killed >= 1
+
+
+@NO_SIGKILL
+def test_a_match_that_is_killed_ends_with_the_same_bytes(sweeps, tmp_path, attempt):
+    rows = read_table(sweeps[1])[:200:10]
+    write_whole(QTable({'name': [f'L{i}' for i in range(20)], 'ra': rows['RA'],
+                        'dec': rows['DEC']}), tmp_path / 'list.csv')
+    (tmp_path / 'plan.yaml').write_text('sources: [{file: list.csv, constants: {reference: '
+                                        '"Huang et al. (2020) - arXiv:1906.00970"}}]')
+    killed = killed_at_random(attempt, lambda place: (
+        'catalog', 'build', tmp_path / 'plan.yaml', '-o', place / 'cat', '--objects',
+        sweeps[0].parent), tmp_path / 'runs', SEEDS)
     assert killed >= 1
 
 
@@ -243,6 +256,9 @@ def test_lenses_are_matched_to_the_files_that_can_be_read(sweeps, tmp_path):
     done = run(*command)
     assert done.exit_code == 3 and 'matched: 4 ' in done.stdout
     assert 'bad.fits: ' in done.stderr and "lacking.parquet: has no column 'ra'" in done.stderr
+    assert list((tmp_path / '.cat.parts').glob('part-*.json'))  # what was read is not read again
+    done = run(*command[:7], '--overwrite')
+    assert done.exit_code == 0 and not (tmp_path / '.cat.parts').exists()
 
 
 # Pixels
