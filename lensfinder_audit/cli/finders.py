@@ -22,7 +22,8 @@ def finder_arguments(options, model, *, engine='local', workers=1, **ignored):
     """Read the options of a finder; those of several processes share the processors."""
     arguments = read_arguments(options)
     apart = engine != 'local' or workers > 1
-    if apart and model.lower().endswith('.onnx') and 'threads' not in arguments:
+    onnx = model == 'onnx' or model.lower().endswith('.onnx')
+    if apart and onnx and 'threads' not in arguments:
         import os
 
         arguments['threads'] = 1 if engine != 'local' else max((os.cpu_count() or 1) // workers, 1)

@@ -146,7 +146,7 @@ class _Run:
     def __init__(self, client, packed, partitions):
         self._client, self._partitions = client, partitions
         self._name, self._running, self._looked = f'partition-{uuid4().hex}', {}, 0
-        self._ready, self._ahead = as_completed(), _FEWEST
+        self._ready, self._ahead = as_completed(loop=client.loop), _FEWEST
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', 'Sending large graph')  # once, by intention
             # a task, not scattered data, so that it is made again when its worker vanishes
