@@ -91,8 +91,10 @@ class Reader:
     turns: str | None = None
     contact: str = ''
     storage: dict = field(default_factory=dict)
+    _turns: Turns = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
+        object.__setattr__(self, '_turns', Turns(self.turns, self.rate))
         if self.attempts < 1 or not (self.rate is None or self.rate > 0):
             raise ConfigError(f'at least one attempt and a rate above 0 are needed; attempts is '
                               f'{self.attempts}, rate {self.rate}')
@@ -127,7 +129,7 @@ class Reader:
         """
         if not is_remote(place):
             return _parse_local(Path(place), parse)
-        turns = Turns(self.turns, self.rate)
+        turns = self._turns
         if turns.given_up() >= _HOPELESS:
             raise InputFileError(f'{place}: not asked for, since the server failed {_HOPELESS} '
                                  'times in a row; run the same command later')

@@ -74,10 +74,9 @@ def fetch(context, objects, output, bricks, shard_size, dtype, manifest, overwri
     _say_plan(plan, source, reader)
     if dry_run:
         return
-    with _bar(len(plan.tasks)) as bar:
+    with _Bar() as bar:
         result = fetch_cutouts(plan, output, source, reader, dtype=dtype, shard_size=shard_size,
-                               engine=make_engine(engine, address, workers),
-                               progress=lambda done, total: bar.update(1))
+                               engine=make_engine(engine, address, workers), progress=bar)
     if manifest:
         _write_manifest(table, output, manifest, overwrite)
     click.echo(f'{result.n_added:,} cutouts added, {result.n_there:,} were there before')
@@ -165,7 +164,18 @@ def _write_manifest(table, output, path, overwrite):
     write_whole(objects_in_store(table, CutoutStore(output)), path, overwrite=overwrite)
 
 
-def _bar(total):
-    from tqdm import tqdm
+class _Bar:
+    """A progress bar that is told how much is done, and of how much."""
 
-    return tqdm(total=total, unit=' bricks', disable=None)
+    def __enter__(self):
+        from tqdm import tqdm
+
+        self._bar = tqdm(unit=' bricks', disable=None)
+        return self
+
+    def __exit__(self, *error):
+        self._bar.close()
+
+    def __call__(self, done, total):
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)

@@ -137,6 +137,16 @@ def test_bad_files_and_missing_ones_do_not_speak_against_the_server(survey, naps
     assert reader.read(url, whole) == 10240
 
 
+def test_a_reader_alone_keeps_to_its_rate(survey, monkeypatch):
+    server, url = survey
+    waits = []
+    monkeypatch.setattr('lensfinder_audit._politeness.sleep', waits.append)
+    reader = Reader(rate=0.01)
+    for _ in range(3):
+        reader.read(url, whole)
+    assert waits[0] == 0 and 95 < waits[1] <= 100 and 195 < waits[2] <= 200
+
+
 ASKING = '''
     import sys, time
     from lensfinder_audit._politeness import Turns
