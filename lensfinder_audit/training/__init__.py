@@ -10,14 +10,11 @@ from importlib import import_module as _import_module
 from lensfinder_audit.exceptions import MissingDependencyError as _MissingDependencyError
 
 _HOMES = {
-    'PRESETS': 'lensfinder_audit.training.settings',
     'TrainingSettings': 'lensfinder_audit.training.settings',
     'load_settings': 'lensfinder_audit.training.settings',
     'TrainingResult': 'lensfinder_audit.training.run',
     'train_finder': 'lensfinder_audit.training.run',
 }
-
-__all__ = [*_HOMES]
 
 
 def __getattr__(name):
@@ -31,4 +28,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted(__all__)
+    return sorted(_HOMES)

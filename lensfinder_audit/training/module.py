@@ -1,5 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """The step of a training and its validation, as Lightning runs them."""
+import logging
+
 import lightning.pytorch as pl
 import numpy as np
 import torch
@@ -56,6 +58,7 @@ def _pretrained(settings, n_bands):
                           'pretrained=false')
     import timm
 
+    logging.getLogger('huggingface_hub').setLevel(logging.CRITICAL)  # it tells of each attempt
     try:
         return timm.create_model(settings.network, pretrained=True, in_chans=n_bands,
                                  num_classes=1, **settings.network_arguments)

@@ -7,6 +7,7 @@ with the same weights as one that was not.
 """
 import json
 import logging
+import pickle
 import shutil
 import warnings
 from contextlib import contextmanager
@@ -97,7 +98,8 @@ def train_finder(manifest, store, output, *, preset, seed=0, rows=None, settings
         Frozen evaluation set, of which nothing may be trained on.
     progress : callable, optional
         Called with a dict after each step (``epoch``, ``stamps``, ``of``, ``done`` false) and
-        after each epoch (a row of the history, ``done`` true); not with several devices.
+        after each epoch (a row of the history, ``done`` true); with several devices, from
+        another process, if it can be pickled.
 
     Returns
     -------
@@ -162,7 +164,7 @@ def _fit(plan, folder, progress):
     train, validation = plan.loaders()
     train.warm_up()
     keeper = Keeper(folder, make_card(network, settings, plan), train,
-                    progress if settings.devices == 1 else None)
+                    progress if settings.devices == 1 or _can_be_sent(progress) else None)
     state = folder / STATE
     with _quiet(), _threads(settings.threads), _own_random_numbers(plan.device):
         trainer = _trainer(plan, folder, keeper)
@@ -173,6 +175,15 @@ def _fit(plan, folder, progress):
             raise KeyboardInterrupt from error
         except (RuntimeError, MemoryError) as error:
             raise _explained(error, settings) from error
+
+
+def _can_be_sent(progress):
+    """With several devices each runs in a process of its own."""
+    try:
+        pickle.dumps(progress)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
 
 
 def _trainer(plan, folder, keeper):

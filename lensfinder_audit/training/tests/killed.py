@@ -5,7 +5,6 @@ import signal
 import sys
 from pathlib import Path
 
-from lensfinder_audit.training import train_finder
 from lensfinder_audit.training.tests.made_up_training import SMALL
 
 
@@ -16,6 +15,8 @@ def die(found):
 
 
 if __name__ == '__main__':
+    from lensfinder_audit.training import train_finder  # where torch is installed
+
     folder = Path(sys.argv[1])
     train_finder(folder / 'manifest.parquet', folder / 'cutouts', sys.argv[2],
                  preset='paper4-shielded-resnet', settings=SMALL | {'epochs': 3}, seed=4,

@@ -1,6 +1,9 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+from importlib.util import find_spec
+
 import pytest
 
+from lensfinder_audit.cli.tests.running import refusal, run
 from lensfinder_audit.exceptions import ConfigError
 from lensfinder_audit.training.settings import (PRESETS, TrainingSettings, learning_rate_at,
                                                 load_settings)
@@ -69,3 +72,15 @@ def test_unknown_presets_and_files_are_named(tmp_path):
         (tmp_path / 'bad.yaml').write_text(text)
         with pytest.raises(ConfigError, match=words):
             load_settings(tmp_path / 'bad.yaml')
+
+
+def test_help_names_the_presets_without_torch():
+    done = run('train', '--help')
+    assert done.exit_code == 0 and all(name in ' '.join(done.stdout.split()) for name in PRESETS)
+
+
+@pytest.mark.skipif(find_spec('torch') is not None, reason='torch is installed')
+def test_missing_torch_is_one_line(tmp_path):
+    words = refusal(tmp_path, 'train', '--preset', 'resnet18', 'm.parquet', 'c', '-o',
+                    tmp_path / 'out')
+    assert "pip install 'lensfinder_audit[torch]'" in words
