@@ -49,22 +49,21 @@ class Shards:
         self._n_rows = np.bincount(shard, minlength=n_shards)
         packed = np.zeros(len(shard), bool) if scales is None else ~np.isnan(scales[:, 0])
         self._n_packed = np.bincount(shard[packed], minlength=n_shards)
-        self._decode = None
+        self._decode = self._kernel = None
         self.open = {}
 
     def shape(self, plane='flux'):
-        """Return the shape of one cutout, or of one PSF of its bands."""
+        """Return the shape of one cutout, or of the PSF images of its bands."""
         if plane != 'psf':
             return self.stamp
-        problem = None
-        for number in np.unique(self.shard):
+        for number in np.unique(self.shard) if self._kernel is None else ():
             try:
-                return self._map('psf', number).shape[1:]
-            except InputFileError as error:
-                problem = problem or error
-        if problem:
-            raise problem
-        return self.stamp[0], 0, 0
+                self._kernel = self._map('psf', number).shape[-1]
+                break
+            except InputFileError:
+                continue
+        width = self._kernel or min(len(self.shard), 1)  # where no file can be read
+        return self.stamp[0], width, width
 
     def groups(self, positions, plane='flux'):
         """Yield the file (kind and number) and which of the positions are there, sorted."""
@@ -117,15 +116,17 @@ class Shards:
 
     def _map(self, kind, number):
         key = kind, int(number)
-        if key not in self.open:
-            if len(self.open) >= _MOST_OPEN:
-                self.open.pop(next(iter(self.open)))
-            n_rows = int(self._n_rows[number])
-            if self.scales is not None and kind in ('shard', 'float32'):
-                n_packed = int(self._n_packed[number])
-                n_rows = n_packed if kind == 'shard' else n_rows - n_packed
-            packed = self.scales is not None and kind == 'shard'
-            stamp = (self.stamp[0], None, None) if kind == 'psf' else self.stamp
-            self.open[key] = open_shard(self.path / shard_name(number, kind), n_rows, stamp,
-                                        '<i2' if packed else '<f4')
-        return self.open[key]
+        shard = self.open.get(key)
+        if shard is not None:
+            return shard
+        n_rows, dtype = int(self._n_rows[number]), '<f4'
+        if self.scales is not None and kind in ('shard', 'float32'):
+            n_packed = int(self._n_packed[number])
+            n_rows = n_packed if kind == 'shard' else n_rows - n_packed
+            dtype = '<i2' if kind == 'shard' else dtype
+        stamp = (self.stamp[0], None, None) if kind == 'psf' else self.stamp
+        shard = open_shard(self.path / shard_name(number, kind), n_rows, stamp, dtype)
+        if len(self.open) >= _MOST_OPEN:
+            self.open.pop(next(iter(self.open)), None)
+        self.open[key] = shard
+        return shard

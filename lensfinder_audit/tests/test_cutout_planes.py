@@ -122,6 +122,15 @@ def test_damage_of_any_file_is_found(tmp_path, file, harm, problem, keys):
     assert np.isnan(stack[said != '']).all() or problem == 'checksum'
 
 
+def test_a_store_that_lost_all_of_a_plane_is_examined(store):
+    for path in store.path.glob('psf-*.npy'):
+        path.unlink()
+    bad = CutoutStore(store.path).bad_cutouts()
+    assert len(bad) == 10 and all('is gone' in text for text in bad['problem'])
+    with pytest.raises(InputFileError, match='psf-00000.npy: is gone'):
+        CutoutStore(store.path).get(KEYS, plane='psf')
+
+
 # Interruptions
 
 KILLED = '''

@@ -4,10 +4,14 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from astropy.table import QTable
 
+from lensfinder_audit.cutouts import CutoutStore, CutoutWriter
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.plotting import contact_sheet
 from lensfinder_audit.plotting.gallery import colour_image
+from lensfinder_audit.plotting.store_sheet import choose_rows, sheet_bands, store_sheet
+from lensfinder_audit.survey import PIXEL_SCALE
 
 
 @pytest.fixture
@@ -79,3 +83,28 @@ def test_one_band_is_drawn_in_grey(stamps):
 def test_what_cannot_be_drawn_is_named(stamps, change, options, error, message):
     with pytest.raises(error, match=message):
         contact_sheet(change(stamps), **options)
+
+
+@pytest.mark.parametrize(('bands', 'drawn'), [('griz', 'grz'), ('iz', 'i'), ('ugri', 'ugr')])
+def test_a_sheet_of_a_store_draws_three_bands_or_one(tmp_path, bands, drawn):
+    flux = np.random.default_rng(0).normal(0.02, 0.01, (2, len(bands), 21, 21))
+    with CutoutWriter(tmp_path, bands=bands, pixel_scale=PIXEL_SCALE, shape=(21, 21)) as writer:
+        writer.add(['a', 'b'], flux)
+    store = CutoutStore(tmp_path)
+    assert ''.join(sheet_bands(store)) == drawn
+    figure = store_sheet(store, ['b'])
+    planes = [bands.index(band) for band in drawn]
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), colour_image(
+        flux[1, planes].astype(np.float32), missing=0))
+    with pytest.raises(ConfigError, match='of one band or of three'):
+        sheet_bands(store, bands[:2])
+
+
+def test_rows_are_chosen_by_expression_order_and_chance():
+    table = QTable({'core_r': [3, np.nan, 1, 2], 'type': ['SER', 'DEV', 'SER', 'SER']})
+    assert choose_rows(table, where='type == SER', sort='core_r').tolist() == [2, 3, 0]
+    assert choose_rows(table, sort='-core_r', n=3).tolist() == [0, 3, 2]
+    assert choose_rows(table, sort='-type').tolist()[-1] == 1
+    assert choose_rows(table, n=2, seed=3).tolist() == choose_rows(table, n=2, seed=3).tolist()
+    with pytest.raises(TableError, match='none of 4 rows fulfils'):
+        choose_rows(table, where='core_r > 9')
