@@ -259,6 +259,18 @@ SCHEMAS = {schema.name: schema for schema in (
         'share_expected': Column('float', 'share of all injections', span=(0, 1)),
         'pull': Column('float', 'distance from the mean of all in standard errors'),
         'state': _CELL['state']}),
+    Schema('transfer', 1, 'a fit to one half of the sky, and what it predicts of the other', {
+        'finder': Column('str', 'finder'), 'operating_point': Column('str', 'of the finder'),
+        'rate': Column('str', 'recovered fraction or false-positive rate'),
+        'fitted_on': Column('str', 'half that was fitted'),
+        'predicted': Column('str', 'half that is predicted'),
+        'n': Column('int', 'objects there'),
+        'n_success': Column('int', 'those above the threshold'),
+        'deviance': Column('float', 'of the prediction, per object'),
+        'constant': Column('float', 'of the fraction of the fitted half alone'),
+        'own': Column('float', 'of a fit to the half itself'),
+        'p_value': Column('float', 'of equal coefficients in both halves', span=(0, 1)),
+        'p_adjusted': Column('float', 'the same, for all tests of the table', span=(0, 1))}),
     Schema('sensitivity', 1, 'a conclusion, under every choice', {
         'finder': Column('str', 'finder'), 'operating_point': Column('str', 'of the finder'),
         'conclusion': Column('str', 'what is concluded'),

@@ -8,10 +8,12 @@ from lensfinder_audit.findings import Finding
 from lensfinder_audit.measure.calibration_fit import calibration_fits
 from lensfinder_audit.measure.comparison import adjust_p_values
 from lensfinder_audit.measure.probability import to_probability
+from lensfinder_audit.measure.transfer import sky_halves, transfer_rows
 from lensfinder_audit.measure.trends import trend_table, trend_test
+from lensfinder_audit.tables import check_table, schema_meta
 from lensfinder_audit.vocabulary import describes_lenses
 
-__all__ = ['calibration_by_stratum', 'trends']
+__all__ = ['calibration_by_stratum', 'transfer', 'trends']
 
 #: Bins of a number, and the fewest lenses that a bin must be expected to hold.
 _BINS, _LEAST = 4, 5
@@ -129,3 +131,52 @@ def trends(case):
 def _axes(case):
     names = [name.strip() for item in case.options.by for name in item.split(',')]
     return [name for name in dict.fromkeys(names) if name in case.sample.colnames]
+
+
+def transfer(case):
+    """Predict the rates of one half of the sky from conditions, by a fit to the other half."""
+    sample, label = case.sample, np.asarray(case.sample['label'])
+    points = case.rows('operating_points')
+    axes = [name for name in _axes(case) if sample[name].dtype.kind in 'fiu'
+            and not describes_lenses(name)]
+    if not axes or not len(points) or not {'ra', 'dec'} <= set(sample.colnames):
+        return
+    rows = []
+    for side, word in ((label, 'recovered fraction'), (~label, 'false-positive rate')):
+        part = sample[side]
+        if not len(part):
+            continue
+        halves = sky_halves(part['ra'].to_value('deg'), part['dec'].to_value('deg'))
+        rest = {name: None if found is None else found[side]
+                for name, found in (('weight', case.weight()), ('group', case.group()))}
+        for point in points:
+            above = np.asarray(part[point['finder']]) >= point['threshold']
+            rows += [{'finder': point['finder'], 'operating_point': point['operating_point'],
+                      'rate': word, **row} for row in transfer_rows(
+                          above, {name: part[name] for name in axes}, halves, **rest)]
+    if not rows:
+        return
+    table = QTable(rows=rows)
+    table['p_adjusted'] = np.nan
+    table['p_adjusted'][::2] = adjust_p_values(table['p_value'][::2])  # both directions, one test
+    table['p_adjusted'][1::2] = table['p_adjusted'][::2]
+    table.meta = schema_meta('transfer', axes=axes, level=case.limits.level)
+    case.tables['transfer'] = check_table(table, 'transfer')
+    yield from _lost(table, axes, case.limits)
+
+
+def _lost(table, axes, limits):
+    """Name what one half of the sky says otherwise than the other."""
+    apart = table[np.nan_to_num(np.asarray(table['p_adjusted']), nan=1.0) < limits.level]
+    if not len(apart):
+        return
+    worst = apart[np.argmax(apart['deviance'] - apart['own'])]
+    worse = worst['deviance'] > worst['constant'] - (1 - limits.transfer) * (
+        worst['constant'] - worst['own'])
+    yield Finding('warning' if worse else 'note', 'sky halves', f'the {worst["rate"]} of '
+                  f'{worst["finder"]} at {worst["operating_point"]} depends on {", ".join(axes)} '
+                  f'otherwise in the {worst["fitted_on"]} than in the {worst["predicted"]} (p = '
+                  f'{worst["p_adjusted"]:.2g}, corrected); the fit of the one predicts the other '
+                  f'with a deviance of {worst["deviance"]:.4f} per object, where a constant has '
+                  f'{worst["constant"]:.4f} and its own fit {worst["own"]:.4f}', 'transfer',
+                  'Quote rates by region, or find the condition that is missing.')

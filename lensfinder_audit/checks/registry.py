@@ -101,6 +101,8 @@ CHECKS = _checks(
     ('calibration-by-stratum', 'finder', 'Does a score mean the same under all conditions?',
      'checks.finder:calibration_by_stratum'),
     ('trends', 'finder', 'On which conditions do the rates depend?', 'checks.finder:trends'),
+    ('sky-halves', 'finder', 'Do trends of one half of the sky predict the other half?',
+     'checks.finder:transfer'),
     ('response', 'finder', 'Does the finder answer to what changes no lens?',
      'checks.material:response'),
     ('batch', 'finder', 'Does a score depend on the batch that it is made in?',
