@@ -88,7 +88,8 @@ def fetch_cutouts(plan, output, source, reader, *, engine, dtype='float32', shar
     output = Path(output).resolve()
     if not plan.tasks and is_finished(output):
         return _result(plan, output, [], 0)
-    _refuse_small_disk(output, plan.n_bytes(source))
+    one_shard = min(1, shard_size / max(plan.n_objects, 1))  # written before its parts are removed
+    _refuse_small_disk(output, plan.n_bytes(source) * (1 + one_shard))
     folder = output.with_name(f'.{output.name}.fetch')
     with CutoutWriter(output, bands=source.bands, pixel_scale=source.pixel_scale,
                       shape=(source.size, source.size), shard_size=shard_size, append=True,

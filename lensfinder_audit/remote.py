@@ -22,7 +22,7 @@ from lensfinder_audit.exceptions import ConfigError, InputFileError, MissingDepe
 
 __all__ = ['NotThereError', 'Reader', 'is_remote', 'join_place', 'retry_after']
 
-_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+_AGAIN = {408, 425, 429}  # and all from 500 on
 _CHUNK = 1 << 18
 _HOPELESS = 5  # requests in a row after which a server is not asked any more
 
@@ -98,6 +98,9 @@ class Reader:
         if self.attempts < 1 or not (self.rate is None or self.rate > 0):
             raise ConfigError(f'at least one attempt and a rate above 0 are needed; attempts is '
                               f'{self.attempts}, rate {self.rate}')
+        if not (self.contact.isascii() and self.contact.isprintable()):
+            raise ConfigError(f'contact is sent to servers and holds plain letters, not '
+                              f'{self.contact!r}')
         for name in ('first_wait', 'longest_wait', 'patience', 'timeout', 'deadline'):
             if not getattr(self, name) > 0:
                 raise ConfigError(f'{name} is a number of seconds above 0, not '
@@ -180,7 +183,7 @@ class Reader:
             with error:
                 if error.code in (404, 410):
                     raise NotThereError(f'{url}: there is no such file ({error.code})') from error
-                if error.code not in _AGAIN:
+                if error.code not in _AGAIN and error.code < 500:
                     raise InputFileError(f'{url}: is refused ({error.code} {error.reason})'
                                          ) from error
                 raise _TryAgain(f'answers {error.code} {error.reason}',

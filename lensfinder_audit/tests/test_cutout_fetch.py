@@ -262,7 +262,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(sky, tmp_path, monke
 def test_a_disk_that_is_too_small_is_named_before_the_work(sky, tmp_path, monkeypatch):
     root, objects, _ = sky
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: shutil._ntuple_diskusage(9, 9, 9))
-    with pytest.raises(OutputFileError, match=r'the cutouts need 0.000106 GB, and the disk has'):
+    with pytest.raises(OutputFileError, match=r'the cutouts need 0.000127 GB, and the disk has'):
         fetched(objects, tmp_path / 'store', coadds(root))
     assert not (tmp_path / 'store').exists()
 

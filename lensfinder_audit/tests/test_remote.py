@@ -195,7 +195,8 @@ def test_files_of_this_machine_are_named_too(tmp_path):
 
 @pytest.mark.parametrize(('options', 'words'), [
     ({'attempts': 0}, 'at least one attempt'), ({'rate': 0.0}, 'rate above 0'),
-    ({'timeout': 0}, 'timeout is a number of seconds above 0')])
+    ({'timeout': 0}, 'timeout is a number of seconds above 0'),
+    ({'contact': 'me\nX-Header: 1'}, 'contact is sent to servers and holds plain letters')])
 def test_impossible_readers_are_refused(options, words):
     with pytest.raises(ConfigError, match=words):
         Reader(**options)
