@@ -187,7 +187,7 @@ class CutoutStore:
         keys : (n,) array_like of str
             Keys of objects, in any order.
         plane : str, optional
-            One of `planes`: ``'flux'``, ``'invvar'`` or ``'psf'``.
+            One of ``planes``: ``'flux'``, ``'invvar'`` or ``'psf'``.
         out : (n, band, y, x) `~numpy.ndarray` of float32, optional
             Where to read to. An array that is used again saves a third of the time.
         verify : bool, optional
@@ -227,7 +227,7 @@ class CutoutStore:
         keys : (n,) array_like of str
             Keys of objects, in any order.
         plane : str, optional
-            One of `planes`.
+            One of ``planes``.
 
         Returns
         -------
@@ -265,7 +265,7 @@ class CutoutStore:
         size : int
             Greatest number of cutouts in a batch.
         plane : str, optional
-            One of `planes`.
+            One of ``planes``.
         verify : bool, optional
             Whether each cutout is compared with its checksum.
 

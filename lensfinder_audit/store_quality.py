@@ -107,7 +107,7 @@ def measure_light(flux, *, bands):
     Returns
     -------
     columns : dict of str to (n,) `~astropy.units.Quantity`
-        For each band ``core_<band>``, mean of the pixels within `CENTRAL_RADIUS` of the
+        For each band ``core_<band>``, mean of the pixels within 8 of the
         center; ``annulus_<band>``, median from 0.65 to 0.90 of the half width; and
         ``noise_<band>``, 1.4826 times the median absolute deviation there. NaN where
         there is no pixel.
