@@ -108,7 +108,21 @@ def measure_study(study, found):
 
 
 def member_table(rows, found):
-    """Return the table of models, with the AUC of each on the rows that are reported on."""
+    """
+    Return the table of models, with the AUC of each on the rows that are reported on.
+
+    Parameters
+    ----------
+    rows : list of dict
+        What is known of each model, from `~lensfinder_audit.ensemble.models.Scored`.
+    found : `Reported`
+        What is reported on.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        Schema ``ensemble_members``, with DeLong intervals.
+    """
     empty = dict.fromkeys(('auc', 'auc_lo', 'auc_hi'), float('nan'))
     table = []
     for row in rows:
