@@ -109,7 +109,7 @@ def _separations(negatives, catalog, radius, name):
 
 
 def _guess(scores):
-    found = list(guess_finders(scores, roles=guess_roles(scores).values()))
+    found = list(guess_finders(scores, roles=guess_roles(scores).values()).values())
     if len(found) != 1:
         raise TableError('the scores of the earlier finder have '
                          + (f'several score columns, {found}' if found else

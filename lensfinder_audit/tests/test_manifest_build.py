@@ -154,6 +154,13 @@ def test_cleaning_lists_what_it_removed_and_why():
     assert len(removed) == 1
 
 
+def test_scores_of_this_package_clean():
+    scores = QTable({'object_id': ['9012_2_1', '9012_3_1'], 'classifier': ['mine'] * 2,
+                     'score': [0.1, 0.8]})
+    _, removed = clean_negatives(others(6), scores=scores)
+    assert removed['removed_because'].tolist() == ['score above 0.4']
+
+
 def test_cleaning_says_what_it_lacks():
     with pytest.raises(ConfigError, match='nothing to clean by'):
         clean_negatives(others())
