@@ -5,6 +5,7 @@ import textwrap
 import click
 
 from lensfinder_audit.cli.check_counts import check_counts
+from lensfinder_audit.cli.check_replay import check_replay
 from lensfinder_audit.exceptions import ConfigError
 
 __all__ = ['FILE_CHECKS', 'run_on_files', 'show']
@@ -175,5 +176,6 @@ FILE_CHECKS = {
     'bands': ('Are the bands of the stamps in their order?', (1, 1, 'MANIFEST'), _bands),
     'response': ('Does the finder answer to what changes no lens?', (2, 2, 'MODEL MANIFEST'),
                  _response),
+    'replay': ('Are injections what the run would make now?', (1, 1, 'DIR'), check_replay),
     'batch': ('Does a score depend on the batch that it is made in?', (2, 2, 'MODEL MANIFEST'),
               _batch)}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-__all__ = ['replay_command']
+__all__ = ['open_run', 'replay_command']
 
 
 @click.command('replay', short_help='Make injections of an earlier run again, each alone.')
@@ -22,27 +22,36 @@ def replay_command(folder, rows, output, sheet, overwrite):
     The images are those that were scored, bit for bit. Hosts, finder and priors are
     read from where they were; one that changed is refused.
     """
-    from lensfinder_audit.cli.injection_run import make_run, read_config
-    from lensfinder_audit.exceptions import ConfigError, InputFileError
-    from lensfinder_audit.recovery import read_injections, replay
+    from lensfinder_audit.exceptions import ConfigError
+    from lensfinder_audit.recovery import replay
 
-    folder = Path(folder)
-    injections = read_injections(folder / 'injections.parquet')
+    injections, run = open_run(folder)
     if max(rows) >= len(injections):
         raise ConfigError(f'row {max(rows)} is asked for; the injections are rows 0 to '
                           f'{len(injections) - 1}')
-    hosts, values, checksums = read_config(folder)
-    run = make_run(hosts, values, folder / 'hosts')
-    changed = [name for name, digest in run.inputs.items() if checksums.get(name) != digest]
-    if changed:
-        raise InputFileError(f'{changed[0]} is not the one that was used for {folder}: its '
-                             'checksum differs')
     images, again = replay(injections, rows, run.manifest, run.store, run.simulator,
                            classifier=run.finder, **run.options)
     names = [str(injections['object_id'][row]) for row in rows]
     for name, row in zip(names, again, strict=True):
         click.echo(f'{name}: host {row["host"]}, score {row["score"]:.6g}')
     _write(names, images, again, output, sheet, overwrite)
+
+
+def open_run(folder):
+    """Read the injections of a run, and build the run again; what changed is refused."""
+    from lensfinder_audit.cli.injection_run import make_run, read_config
+    from lensfinder_audit.exceptions import InputFileError
+    from lensfinder_audit.recovery import read_injections
+
+    folder = Path(folder)
+    injections = read_injections(folder / 'injections.parquet')
+    hosts, values, checksums = read_config(folder)
+    run = make_run(hosts, values, folder / 'hosts')
+    changed = [name for name, digest in run.inputs.items() if checksums.get(name) != digest]
+    if changed:
+        raise InputFileError(f'{changed[0]} is not the one that was used for {folder}: its '
+                             'checksum differs')
+    return injections, run
 
 
 def _write(names, images, again, output, sheet, overwrite):
