@@ -6,10 +6,12 @@ import tracemalloc
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.stats import mad_std
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lensfinder_audit.cutouts import CutoutStore, CutoutWriter
+from lensfinder_audit.exposures import coadd_stamp, read_exposures
 from lensfinder_audit.interfaces import Engine
 from lensfinder_audit.noise import annulus_mask
 from lensfinder_audit.store_quality import flag_counts, measure_light, quality_table
@@ -192,3 +194,27 @@ def test_real_cutouts_are_judged(real_data, tmp_path):
     sky = np.stack([table[f'noise_{band}'].value for band in 'grz'], axis=1)
     dr10 = slice(10, 14)  # small galaxies, where most of a stamp is sky
     assert_allclose(noise[dr10] / sky[dr10], 1, atol=0.1)
+
+
+@pytest.mark.parametrize(('folder', 'place'), [
+    ('testcase6', (110.31232, 23.92069)), ('testcase_decals_grz', (28.41518, -16.42914))])
+def test_real_stars_are_kept_with_their_inverse_variance_and_psf(real_data, tmp_path, folder,
+                                                                 place):
+    exposures = read_exposures(real_data / 'ccd-exposures' / folder)
+    flux, inverse, psf = coadd_stamp(exposures, SkyCoord(*place, unit='deg'), bands='grz',
+                                     shape=(61, 61))
+    flux[0, :, :4] *= 1e4  # as if the star were not masked where it saturates
+    planes = {'invvar': inverse, 'psf': psf.kernels(SCALE)}
+    twice = np.concatenate([flux, flux])
+    twice[0, :, :4] /= 1e4
+    both = {name: np.concatenate([item, item]) for name, item in planes.items()}
+    store = store_of(tmp_path, ['masked', 'bright'], twice, planes=both, dtype='int16')
+    assert_array_equal(store.get(['bright'], verify=True)[0], flux[0].astype(np.float32))
+    steps = np.array([store.index()[f'scale_{band}'][0] for band in 'grz'], dtype=float)
+    error = np.abs(store.get(['masked'])[0] - twice[0].astype(np.float32).astype(float))
+    assert (np.nan_to_num(error) <= steps[:, None, None] / 2).all()
+    for name, item in both.items():
+        assert_array_equal(store.get(['masked', 'bright'], plane=name, verify=True),
+                           item.astype(np.float32))
+    table = quality_table(store)
+    assert not table['damaged'].any() and (table['core_r'].value[0] > 0.1)
