@@ -10,6 +10,7 @@ import io
 import warnings
 import zlib
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 from astropy import units as u
@@ -40,9 +41,11 @@ class BrickImage:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     InputFileError
-        If the file is not there, cut short, damaged or holds no image with a place on
-        the sky.
+        If the file is cut short, damaged or holds no image; when it is asked for a
+        position, if its header gives no place on the sky.
 
     Examples
     --------
@@ -69,11 +72,8 @@ class BrickImage:
                 hdus = fits.open(self._stream, checksum=True, ignore_missing_simple=False)
                 self._hdu = next((hdu for hdu in hdus
                                   if len(getattr(hdu, 'shape', None) or ()) == 2), None)
-                self._wcs = None if self._hdu is None else WCS(self._hdu.header).celestial
             if self._hdu is None:
                 raise InputFileError(f'{self.name}: holds no image')
-            if not self._wcs.has_celestial:
-                raise InputFileError(f'{self.name}: its header gives no place on the sky')
         except BaseException:
             self.close()
             raise
@@ -95,6 +95,14 @@ class BrickImage:
         """Height and width in pixels."""
         return tuple(self._hdu.shape)
 
+    @cached_property
+    def _wcs(self):
+        with self._named():
+            found = WCS(self._hdu.header).celestial
+        if not found.has_celestial:
+            raise InputFileError(f'{self.name}: its header gives no place on the sky')
+        return found
+
     @property
     def pixel_scale(self):
         """Angle per pixel as a `~astropy.units.Quantity`, the mean of both axes."""
@@ -114,11 +122,12 @@ class BrickImage:
         x, y : (n,) `~numpy.ndarray`
             Pixels from 0; NaN on the other side of the sky.
         """
+        wcs = self._wcs
         with warnings.catch_warnings(), np.errstate(invalid='ignore'):
             warnings.simplefilter('ignore')
-            x, y = self._wcs.wcs_world2pix(np.atleast_1d(ra), np.atleast_1d(dec), 0)
+            x, y = wcs.wcs_world2pix(np.atleast_1d(ra), np.atleast_1d(dec), 0)
             there = np.isfinite(x) & np.isfinite(y)
-            back, up = self._wcs.wcs_pix2world(np.where(there, x, 0), np.where(there, y, 0), 0)
+            back, up = wcs.wcs_pix2world(np.where(there, x, 0), np.where(there, y, 0), 0)
         # A plane has two sides: a position on the far one maps back to another.
         far = ~there | (np.abs(up - dec) > 0.1)
         far |= np.abs((back - ra + 180) % 360 - 180) * np.cos(np.radians(dec)) > 0.1

@@ -105,7 +105,7 @@ def test_what_is_no_image_of_the_sky_is_named(tmp_path):
     with pytest.raises(InputFileError, match='b: holds no image'):
         BrickImage(written(fits.PrimaryHDU()), 'b')
     with pytest.raises(InputFileError, match='b: its header gives no place on the sky'):
-        BrickImage(written(fits.PrimaryHDU(np.zeros((3, 3)))), 'b')
+        BrickImage(written(fits.PrimaryHDU(np.zeros((3, 3)))), 'b').pixels([1], [1])
     with pytest.raises(InputFileError, match='b: is cut short or damaged'):
         BrickImage(b'<html>', 'b')
     with pytest.raises(FileNotFoundError):
