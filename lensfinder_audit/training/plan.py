@@ -139,7 +139,7 @@ def make_plan(manifest, store, *, preset, seed=0, rows=None, settings=None, devi
     train, validation = training_rows(table, cutouts, told, rows=rows, frozen=frozen)
     n_split = int((np.asarray(table['split']).astype(str) == told.train_split).sum())
     original = load_settings(preset) if str(preset) in PRESETS else None
-    plan = Plan(told, original, str(preset) if isinstance(preset, str | Path) else 'settings',
+    plan = Plan(told, original, Path(preset).name if isinstance(preset, str | Path) else 'settings',
                 table, train.digest() if is_table else sha256(manifest), cutouts,
                 cutouts.checksum(), train, validation, n_split, rows is not None, seed, device,
                 precision)

@@ -9,6 +9,8 @@ import json
 import logging
 import pickle
 import shutil
+import signal
+import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ import lightning.pytorch as pl
 import torch
 from astropy.table import QTable
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch.multiprocessing import ProcessRaisedException
 
 from lensfinder_audit._scratch import LOCK, hold
 from lensfinder_audit.classifiers.model_card import card_path
@@ -124,6 +127,7 @@ def train_finder(manifest, store, output, *, preset, seed=0, rows=None, settings
     folder = Path(output).resolve()
     if overwrite and folder.exists():
         refuse_folder(folder, True, PLAN)
+        hold(folder / LOCK, folder).close()  # unless another process trains there
         shutil.rmtree(folder)
     check_folder(folder, plan, resume=resume)
     stream = hold(folder / LOCK, folder)
@@ -166,13 +170,16 @@ def _fit(plan, folder, progress):
     keeper = Keeper(folder, make_card(network, settings, plan), train,
                     progress if settings.devices == 1 or _can_be_sent(progress) else None)
     state = folder / STATE
-    with _quiet(), _threads(settings.threads), _own_random_numbers(plan.device):
+    with _quiet(), _threads(settings.threads), _own_random_numbers(plan.device), _own_ctrl_c():
         trainer = _trainer(plan, folder, keeper)
         try:
             trainer.fit(module, train, validation, weights_only=True,
                         ckpt_path=str(state) if state.exists() else None)
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from error
+        except ProcessRaisedException as error:  # of one of several devices
+            last = str(error).strip().splitlines()[-1]
+            raise TrainingError(last.partition(': ')[2] or last) from error
         except (RuntimeError, MemoryError) as error:
             raise _explained(error, settings) from error
 
@@ -226,6 +233,18 @@ def _quiet():
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _own_ctrl_c():
+    """Lightning ignores Ctrl-C once it has seen one; a caller goes on."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
