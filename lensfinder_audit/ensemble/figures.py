@@ -212,6 +212,9 @@ def _line(panel, rows, name, finder, roles):
     if not thick:
         panel.plot(x, estimate, color=COLOURS[number], lw=0.5, alpha=0.8)
         return
+    place = {'baseline': 0, 'member': -1, 'control': 1}[role] * (2 if finder not in roles.get(
+        role, ()) and 'mean' not in finder else 1)
+    x = x + 0.012 * place * np.ptp(x)  # so that intervals stand beside each other
     style = '--' if 'learner' in finder or 'weighted' in finder else '-'
     panel.errorbar(x, estimate, [estimate - values(rows, 'lo'), values(rows, 'hi') - estimate],
                    color=COLOURS[number], ls=style, marker=MARKERS[number], capsize=2,
