@@ -18,6 +18,7 @@ from lensfinder_audit.files import whole_file
 from lensfinder_audit.measure.binning import Axis
 from lensfinder_audit.measure.cell_posterior import CellPosterior
 from lensfinder_audit.measure.selection_function import SelectionFunction
+from lensfinder_audit.measure.selection_marginal import MarginalModel
 from lensfinder_audit.measure.selection_model import SplineModel
 
 __all__ = ['save_selection', 'load_selection', 'FORMAT_VERSION']
@@ -64,6 +65,12 @@ def save_selection(selection, path, *, overwrite=False):
                for name in ('a', 'b', 'shared', 'own')}
     if selection.smooth is not None:
         model = selection.smooth
+        if isinstance(model, MarginalModel):
+            head['kept'] = list(model.kept)
+            arrays['smooth.weight'] = model.weight
+            arrays |= {f'smooth.points.{number}': points
+                       for number, points in enumerate(model.points)}
+            model = model.model
         head['classes'] = [list(classes) for classes in model.classes]
         arrays |= {f'smooth.knots.{number}': knots for number, knots in enumerate(model.knots)}
         arrays |= {'smooth.coefficients': model.coefficients, 'smooth.root': model.root}
@@ -129,7 +136,12 @@ def _smooth(head, found):
         return None
     classes = tuple(tuple(item) for item in head['classes'])
     knots = tuple(found[f'smooth.knots.{number}'] for number in range(len(classes)))
-    return SplineModel(knots, classes, found['smooth.coefficients'], found['smooth.root'])
+    model = SplineModel(knots, classes, found['smooth.coefficients'], found['smooth.root'])
+    if 'kept' not in head:
+        return model
+    return MarginalModel(model, tuple(head['kept']), tuple(
+        found[f'smooth.points.{number}'] for number in range(len(classes) - len(head['kept']))),
+        found['smooth.weight'])
 
 
 def _with_unit(values, unit):

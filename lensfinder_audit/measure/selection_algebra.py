@@ -9,6 +9,7 @@ from lensfinder_audit.exceptions import MeasurementError, did_you_mean
 from lensfinder_audit.measure.binning import cell_codes
 from lensfinder_audit.measure.cell_posterior import beta_from_moments
 from lensfinder_audit.measure.selection_function import SelectionFunction
+from lensfinder_audit.measure.selection_marginal import marginal_model
 from lensfinder_audit.measure.selection_points import (axis_values, cell_columns,
                                                        derived_column)
 
@@ -22,7 +23,8 @@ def marginalise(selection, population, over, *, weight=None, min_share=0.95):
     Parameters
     ----------
     selection : `~lensfinder_audit.measure.selection_function.SelectionFunction`
-        Binned.
+        Binned or smooth. A smooth one is averaged over at most 256 points that
+        stand for the population, which makes its answers that much slower.
     population : (n,) `~astropy.table.Table`
         A sample of the distribution, such as the pixels of a survey, with a column for
         each axis that is averaged over.
@@ -44,17 +46,16 @@ def marginalise(selection, population, over, *, weight=None, min_share=0.95):
     Raises
     ------
     MeasurementError
-        If an axis is not there, none is left, or the function is smooth.
+        If an axis is not there, or none is left.
     """
-    if selection.smooth is not None:
-        raise MeasurementError('a smooth selection function is averaged at points: use its mean()')
     names = [axis.name for axis in selection.axes]
-    axes = [selection.axis(name) for name in dict.fromkeys(over)]
+    over = [selection.axis(name).name for name in over]
+    axes = [axis for axis in selection.axes if axis.name in over]
     rest = [axis for axis in selection.axes if axis not in axes]
     if not axes or not rest:
         raise MeasurementError(f'one of the axes {names} must be averaged over and one be left; '
-                               f'over is {list(over)}' + ('' if rest else '; use mean()'))
-    shares = _shares(axes, population, weight)
+                               f'over is {over}' + ('' if rest else '; use mean()'))
+    shares, smooth = _shares(axes, population, weight), None
     sizes = [axis.n_cells for axis in selection.axes]
     index = np.unravel_index(np.arange(len(selection.cells)), sizes)
     old = cell_codes([index[names.index(axis.name)] for axis in axes],
@@ -69,7 +70,22 @@ def marginalise(selection, population, over, *, weight=None, min_share=0.95):
             'marginalised': [*selection.meta.get('marginalised', []),
                              *(axis.name for axis in axes)]}
     cells.meta = meta
-    return SelectionFunction(rest, cells, posterior, meta=meta)
+    if selection.smooth is not None:
+        smooth = _smooth_average(selection, axes, population, weight)
+    return SelectionFunction(rest, cells, posterior, smooth=smooth, meta=meta)
+
+
+def _smooth_average(selection, axes, population, weight):
+    columns = [axis_values(derived_column(population, axis.name), axis) for axis in axes]
+    inside = np.all([axis.code(column) >= 0 for axis, column in zip(axes, columns, strict=True)],
+                    axis=0)
+    if not inside.any():
+        raise MeasurementError('no row of the distribution lies within the bins of '
+                               f'{[axis.name for axis in axes]}; nothing was injected there')
+    kept = [place for place, axis in enumerate(selection.axes) if axis not in axes]
+    return marginal_model(selection.smooth, kept, [np.asarray(column)[inside]
+                                                   for column in columns],
+                          _weights(population, weight)[inside])
 
 
 def compare_selections(injected, real):
@@ -130,11 +146,14 @@ def _shares(axes, population, weight):
         columns.append(axis.code(axis_values(values, axis)))
     sizes = [axis.n_cells for axis in axes]
     cell, n = cell_codes(columns, sizes), int(np.prod(sizes))
-    weight = population[weight] if isinstance(weight, str) else weight
-    weight = np.ones(len(cell)) if weight is None else np.asarray(getattr(weight, 'value', weight),
-                                                                  dtype=float)
-    total = np.bincount(np.where(cell < 0, n, cell), weight, n + 1)
+    total = np.bincount(np.where(cell < 0, n, cell), _weights(population, weight), n + 1)
     return total / total.sum()
+
+
+def _weights(population, weight):
+    weight = population[weight] if isinstance(weight, str) else weight
+    return np.ones(len(population)) if weight is None else np.asarray(
+        getattr(weight, 'value', weight), dtype=float)
 
 
 def _average(selection, axes, weights, min_share):

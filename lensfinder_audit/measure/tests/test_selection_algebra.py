@@ -15,9 +15,11 @@ from lensfinder_audit.measure.selection_algebra import compare_selections, margi
 from lensfinder_audit.measure.selection_build import measure_selection
 from lensfinder_audit.measure.selection_example import example_injections
 from lensfinder_audit.measure.selection_product import SelectionProduct
+from lensfinder_audit.selection_file import load_selection, save_selection
 
 THETA_E = Axis('theta_e', (0.5, 1.0, 1.5, 2.0, 2.5, 3.0), unit='arcsec')
 PSF = Axis('psfsize_r', (0.9, 1.2, 1.5, 1.8), unit='arcsec')
+MAG = Axis('source_mag_r', (23.0, 24.0, 25.0, 26.0))
 
 
 def measure(seed=0, by=(THETA_E, PSF), n=3000, **options):
@@ -109,8 +111,65 @@ def test_marginal_over_what_there_is_not(both, over, match):
 def test_distribution_without_the_column_is_named(both):
     with pytest.raises(MeasurementError, match="no column 'psfsize_r'"):
         marginalise(both, QTable({'psf': [1.0]}), ['psfsize_r'])
-    with pytest.raises(MeasurementError, match='use its mean'):
-        marginalise(measure(method='smooth'), QTable({'psfsize_r': [1.0]}), ['psfsize_r'])
+    with pytest.raises(MeasurementError, match='no row of the distribution lies within'):
+        marginalise(measure(method='smooth'), QTable({'psfsize_r': [5.0]}), ['psfsize_r'])
+
+
+# Marginals of smooth functions
+
+@pytest.fixture(scope='module')
+def smooth():
+    return measure(method='smooth', by=[THETA_E, PSF, MAG])
+
+
+def sky_of(n=4000):
+    rng = np.random.default_rng(3)
+    return QTable({'psfsize_r': rng.uniform(0.9, 1.8, n),
+                   'source_mag_r': rng.triangular(23, 24, 26, n),
+                   'area': rng.uniform(0.5, 2, n)})
+
+
+def test_smooth_marginal_is_the_mean_over_the_sky(smooth):
+    sky = sky_of()
+    found = marginalise(smooth, sky, ['source_mag_r', 'psfsize_r'], weight='area')
+    for theta_e in (0.8, 1.2, 2.6):
+        points = QTable({'theta_e': np.full(len(sky), theta_e), 'psfsize_r': sky['psfsize_r'],
+                         'source_mag_r': sky['source_mag_r']})
+        mean = smooth.mean(points, weight=sky['area'])[0]
+        answer = found.query(theta_e=theta_e)[0]
+        assert_allclose([answer['completeness'], answer['lo'], answer['hi']],
+                        [mean['completeness'], mean['lo'], mean['hi']], atol=4e-3)
+        assert abs(answer['completeness'] - mean['completeness']) < 2e-3
+
+
+def test_smooth_marginal_is_taken_once(smooth):
+    found = marginalise(smooth, sky_of(), ['source_mag_r'])
+    with pytest.raises(MeasurementError, match='average over all the axes at once'):
+        marginalise(found, sky_of(), ['psfsize_r'])
+
+
+@pytest.mark.parametrize('n', [1, 2, 50])
+def test_smooth_marginal_of_few_rows_is_theirs(smooth, n):
+    sky = sky_of(n)
+    found = marginalise(smooth, sky, ['psfsize_r', 'source_mag_r'], weight='area')
+    points = QTable({'theta_e': np.full(n, 1.4), 'psfsize_r': sky['psfsize_r'],
+                     'source_mag_r': sky['source_mag_r']})
+    mean = smooth.mean(points, weight=sky['area'])[0]['completeness']
+    assert_allclose(found.query(theta_e=1.4)['completeness'], mean, atol=1e-9)
+
+
+def test_draws_of_a_smooth_marginal_fill_its_interval(smooth, tmp_path):
+    found = marginalise(smooth, sky_of(), ['source_mag_r'])
+    points = {'theta_e': [0.8, 2.7], 'psfsize_r': 1.1}
+    answer = found.query(**points)
+    draws = found.sample(4000, np.random.default_rng(0), **points)
+    assert_allclose(np.quantile(draws, [0.025, 0.975], axis=0), [answer['lo'], answer['hi']],
+                    atol=0.02)
+    whole = QTable({'theta_e': [0.8, 2.7], 'psfsize_r': [1.1, 1.1]})
+    assert_allclose(found.mean(whole)[0]['completeness'], answer['completeness'].mean())
+    save_selection(found, tmp_path / 'selection.npz')
+    again = load_selection(tmp_path / 'selection.npz').query(**points)
+    assert_array_equal(again['lo'], answer['lo'])
 
 
 def test_average_of_what_has_no_number_is_refused():
