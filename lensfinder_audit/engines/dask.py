@@ -6,13 +6,14 @@ Partitions of a worker that vanishes are done again by the others, as Dask has i
 one that ends its worker again and again is named.
 """
 import logging
+import signal
 import time
 import warnings
 from contextlib import closing, contextmanager
 from uuid import uuid4
 
 import cloudpickle
-from distributed import Client, LocalCluster, as_completed, default_client
+from distributed import Client, LocalCluster, WorkerPlugin, as_completed, default_client
 from distributed.scheduler import KilledWorker
 
 from lensfinder_audit.engines import _shared
@@ -118,9 +119,18 @@ class DaskEngine(_shared.ClusterEngine):
                 yield client
         else:
             with LocalCluster(n_workers=self.workers or _shared.processors(), threads_per_worker=1,
-                              dashboard_address=None, silence_logs=logging.CRITICAL) as cluster:
+                              dashboard_address='127.0.0.1:0',  # any port that is free
+                              silence_logs=logging.CRITICAL) as cluster:
                 with Client(cluster, set_as_default=False) as client:
+                    client.register_plugin(_IgnoreCtrlC())
                     yield client
+
+
+class _IgnoreCtrlC(WorkerPlugin):
+    """In the terminal all processes hear it; this one stops the others."""
+
+    def setup(self, worker):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _open_client():

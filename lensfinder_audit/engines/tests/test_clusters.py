@@ -2,6 +2,10 @@
 """Dask and Spark, as they are: what both promise, and what happens when a worker vanishes."""
 import os
 import signal
+import subprocess
+import sys
+import textwrap
+import time
 
 import pytest
 
@@ -73,6 +77,57 @@ def test_impossible_options_are_refused(name):
         cls(workers=0)
     with pytest.raises(ConfigError, match='give either'):
         cls(address='spark://a:7077', workers=2)
+
+
+SCRIPT = textwrap.dedent("""
+    import pathlib
+    import signal
+    import sys
+    import time
+    from importlib import import_module
+
+    # what was begun in the background of a shell ignores Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    class Long:
+        def __init__(self, folder):
+            self.folder = folder
+
+        def __call__(self, partition):
+            pathlib.Path(self.folder, f'begun-{partition}').touch()
+            time.sleep(600)
+
+    if __name__ == '__main__':
+        module, name, folder = sys.argv[1:]
+        getattr(import_module(module), name)(workers=1).map_reduce(Long(folder), [1, 2], None)
+    """)
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no SIGINT for one process')
+@pytest.mark.parametrize('name', ['dask', 'spark'])
+def test_ctrl_c_in_a_terminal_stops_long_work_without_a_word_of_others(name, request, tmp_path):
+    cls = type(request.getfixturevalue(f'{name}_engine'))  # skips where it is not installed
+    (tmp_path / 'script.py').write_text(SCRIPT)
+    process = subprocess.Popen(
+        [sys.executable, '-W', 'error', 'script.py', cls.__module__, cls.__name__, str(tmp_path)],
+        cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True)
+    with process:
+        try:
+            _wait_for_work(tmp_path, process)
+            os.killpg(process.pid, signal.SIGINT)
+            output, errors = process.communicate(timeout=240)
+        finally:
+            process.kill()
+    assert errors.rstrip().endswith('KeyboardInterrupt') and output == ''
+    assert errors.count('Traceback') == 1 and 'WARN' not in errors
+
+
+def _wait_for_work(folder, process):
+    end = time.monotonic() + 240
+    while not list(folder.glob('begun-*')):
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.1)
 
 
 # What the engines share

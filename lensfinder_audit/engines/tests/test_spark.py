@@ -1,9 +1,6 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
-import signal
 import subprocess
 import sys
-import textwrap
-import time
 
 import pytest
 
@@ -62,46 +59,3 @@ def test_missing_pyspark_says_what_to_install():
             'load_plugin("engines", "spark")')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
     assert "pip install 'lensfinder_audit[spark]'" in done.stderr.splitlines()[-1]
-
-
-@pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no SIGINT for one process')
-def test_ctrl_c_stops_long_work_and_java_without_a_word_of_it(spark_engine, tmp_path):
-    (tmp_path / 'script.py').write_text(textwrap.dedent("""
-        import pathlib
-        import signal
-        import sys
-        import time
-        from lensfinder_audit.engines.spark import SparkEngine
-
-        # what was begun in the background of a shell ignores Ctrl-C
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-        class Long:
-            def __init__(self, folder):
-                self.folder = folder
-
-            def __call__(self, partition):
-                pathlib.Path(self.folder, f'begun-{partition}').touch()
-                time.sleep(600)
-
-        SparkEngine(workers=1).map_reduce(Long(sys.argv[1]), [1, 2], None)
-        """))
-    process = subprocess.Popen([sys.executable, '-W', 'error', 'script.py', str(tmp_path)],
-                               cwd=tmp_path, text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
-    with process:
-        try:
-            _wait_for_work(tmp_path, process)
-            process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=240)
-        finally:
-            process.kill()
-    assert errors.rstrip().endswith('KeyboardInterrupt') and output == ''
-    assert 'WARN' not in errors and 'SparkContext' not in errors
-
-
-def _wait_for_work(folder, process):
-    end = time.monotonic() + 240
-    while not list(folder.glob('begun-*')):
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.1)
