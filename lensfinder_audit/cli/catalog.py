@@ -37,9 +37,10 @@ def build_command(context, plan, output, objects, match_radius, footprint, dry_r
     Merge the lists that PLAN (a YAML file) names by position; state for each lens
     its tier, how it was found, whether its arc can be seen, and why.
 
-    Files of --objects that cannot be read are named and left out, and the exit code
-    is 3: a lens that is outside the others may stand in one of them. After an
-    interruption, the same command goes on at the first piece that is not matched.
+    Files of --objects that cannot be read are named, listed in left_out.ecsv and left
+    out, and the exit code is 3: a lens that is outside the others may stand in one.
+    After an interruption, the same command goes on at the first piece that is not
+    matched.
     """
     from lensfinder_audit.catalog_build import build_catalog, load_catalog_plan, tier_counts
     from lensfinder_audit.files import refuse_folder, whole_folder, write_whole
@@ -61,6 +62,8 @@ def build_command(context, plan, output, objects, match_radius, footprint, dry_r
         if objects:
             names = ['name', 'ra', 'dec', 'tier', 'match']
             write_whole(table[table['match'] != 'matched'][names], folder / 'unmatched.ecsv')
+        if failed:
+            write_whole(_left_out(failed), folder / 'left_out.ecsv')
     if objects and not failed:  # mended files are read alone
         shutil.rmtree(parts, ignore_errors=True)
     _say(table)
@@ -68,6 +71,11 @@ def build_command(context, plan, output, objects, match_radius, footprint, dry_r
         click.echo(f'Left out: {reason}', err=True)
     click.echo(output)
     context.exit(3 if failed else 0)
+
+
+def _left_out(failed):
+    from astropy.table import QTable
+    return QTable({'file': list(failed), 'reason': list(failed.values())})
 
 
 def _say_plan(table, objects):

@@ -29,7 +29,8 @@ _FILE = {'type': click.Path(dir_okay=False), 'metavar': 'FILE'}
 @click.option('--known', multiple=True, **_FILE,
               help='Known lenses and candidates; nothing within 11 arcsec of one is kept.')
 @click.option('--match', multiple=True, type=click.Path(), metavar='PATH',
-              help='Tractor or sweep files from which keys and conditions are taken.')
+              help='Tractor or sweep files from which keys and conditions are taken; the exit code '
+              'is 3 where one cannot be read.')
 @engine_options(workers=1)
 @click.option('--dry-run', is_flag=True, help='Only count, write nothing.')
 @click.option('--overwrite', is_flag=True, help='Replace an existing output.')
@@ -56,12 +57,14 @@ def contaminants_command(output, votes, vote_rules, listed, category, objects, s
     if not sets:
         raise ConfigError('give at least one of --votes, --listed, --stars and --scores')
     table = merge_contaminants(sets, known=_known(known))
-    if match and not dry_run:
-        table = _matched(table, match, make_engine(**engine))
+    if dry_run:
+        _say(table)
+        return
+    table, failed = _matched(table, match, make_engine(**engine)) if match else (table, {})
     _say(table)
-    if not dry_run:
-        write_whole(table, output, overwrite=overwrite)
-        click.echo(output)
+    write_whole(table, output, overwrite=overwrite)
+    click.echo(output)
+    click.get_current_context().exit(3 if failed else 0)
 
 
 def _votes(votes, rules):
@@ -123,12 +126,13 @@ def _matched(table, paths, engine):
     from lensfinder_audit.positives import match_objects
 
     plan = plan_pool(paths)
-    for reason in plan.unreadable.values():
-        click.echo(f'Left out: {reason}', err=True)
     table = match_objects(table, plan.pieces, radius=1.5 * u.arcsec, engine=engine)
+    failed = plan.unreadable | table.meta['match']['failed']
+    for reason in failed.values():
+        click.echo(f'Left out: {reason}', err=True)
     hit = table['match'] == 'matched'
     click.echo(f'{hit.sum():,} of {len(table):,} matched to an object')
-    return table
+    return table, failed
 
 
 def _say(table):

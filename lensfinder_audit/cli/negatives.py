@@ -82,7 +82,8 @@ def pool_command(context, sources, output, rules, known, join, on, piece_rows, d
               help='Lenses with the columns of the strata; negatives follow by the ratio.')
 @click.option('--per-stratum', type=click.IntRange(1), help='Negatives in each stratum instead.')
 @click.option('--seed', type=int, default=42, show_default=True, help='Seed of the keyed hash.')
-@click.option('--allow-incomplete', is_flag=True, help='Also where files of the pool failed.')
+@click.option('--allow-incomplete', is_flag=True,
+              help='Also where files of the pool failed; the exit code is then 3.')
 @click.option('--clean', multiple=True, **_FILE,
               help='Lenses or contaminants; negatives near them are removed and listed.')
 @click.option('--clean-radius', type=click.FloatRange(0, 3600, min_open=True), default=11.0,
@@ -136,7 +137,10 @@ def sample_command(pool, output, positives, per_stratum, seed, allow_incomplete,
     if removed is not None:
         click.echo(f'{len(removed):,} negatives removed: '
                    f'{dict(negatives.meta["cleaned"]) or "none"}')
+    for place in pool.failed:
+        click.echo(f'Not in the pool: {place}', err=True)
     click.echo(output)
+    click.get_current_context().exit(3 if pool.failed else 0)
 
 
 def _say_sample(pool, how):

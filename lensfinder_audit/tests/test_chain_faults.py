@@ -216,6 +216,9 @@ def test_a_damaged_row_group_is_left_out_named_and_mended_alone(sweeps, tmp_path
     refused = refusal(tmp_path, 'negatives', 'sample', tmp_path / 'pool', '-o', tmp_path / 's',
                       '--per-stratum', 5)
     assert '1 pieces are missing' in refused and 'rows 300 to 599' in refused
+    done = run('negatives', 'sample', tmp_path / 'pool', '-o', tmp_path / 's', '--per-stratum', 5,
+               '--allow-incomplete')
+    assert done.exit_code == 3 and 'Not in the pool: ' in done.stderr
     path.write_bytes(whole)
     assert run(*command).exit_code == 0 and not Pool(tmp_path / 'pool').failed
     assert run(*POOL, path, '-o', tmp_path / 'other', '--piece-rows', 300).exit_code == 0
@@ -255,6 +258,7 @@ def test_lenses_are_matched_to_the_files_that_can_be_read(sweeps, tmp_path):
     assert 'to match: 2 pieces, 1,201 rows' in done.stdout
     done = run(*command)
     assert done.exit_code == 3 and 'matched: 4 ' in done.stdout
+    assert len(read_table(tmp_path / 'cat' / 'left_out.ecsv')) == 2
     assert 'bad.fits: ' in done.stderr and "lacking.parquet: has no column 'ra'" in done.stderr
     assert list((tmp_path / '.cat.parts').glob('part-*.json'))  # what was read is not read again
     done = run(*command[:7], '--overwrite')

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.table import QTable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -30,11 +30,15 @@ def votes(**columns):
 
 # Votes
 
+RULES = load_vote_rules()
+
+
+@settings(max_examples=30, deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_a_spiral_is_what_the_file_says(featured, face_on, arms):
     table = votes(**{FEATURED: [featured], 'disk-edge-on_no_fraction': [face_on],
                      'has-spiral-arms_yes_fraction': [arms]})
-    first, _, _ = vote_classes(table, load_vote_rules())
+    first, _, _ = vote_classes(table, RULES)
     assert (first[0] == 'spiral') == (featured >= 0.43 and face_on >= 0.715 and arms >= 0.619)
 
 
