@@ -198,14 +198,15 @@ class CoaddSource:
                     extent = image.shape
                 self._check(image, task, x, y)
                 image.cut(x, y, shape, missing=self.layout.missing, out=flux[:, plane])
-        inside, whole = _coverage(x, y, shape, extent)
+        spot = _Spot(x, y, extent)
+        inside, whole = spot.coverage(shape)
         seen = np.isfinite(flux).any(axis=(1, 2, 3))
         rows = np.flatnonzero(inside & seen)
         lost = {int(row): f'has no pixel in brick {task.brick}' if inside[row] else
                 f'lies outside of brick {task.brick}' for row in np.flatnonzero(~(inside & seen))}
-        columns = self._columns(task[rows], x[rows], y[rows], ~whole[rows], reader)
-        return Cut(rows, flux[rows], self._planes(task[rows], x[rows], y[rows], columns, reader),
-                   columns, lost)
+        flux = flux if len(rows) == len(task) else flux[rows]
+        columns = self._columns(task[rows], spot[rows], ~whole[rows], reader)
+        return Cut(rows, flux, self._planes(task[rows], spot[rows], columns, reader), columns, lost)
 
     def _images(self, task, reader):
         """Yield the image of each band with its number; name the bands that are missing."""
@@ -234,31 +235,30 @@ class CoaddSource:
             raise InputFileError(f'{image.name}: lies {apart:.2f} pixels beside the image of the '
                                  'first band; resample it first')
 
-    def _columns(self, task, x, y, edge, reader):
-        brick = join_place(self.root, '' if '/' not in self.layout.image else
-                           self.layout.image.rpartition('/')[0].format(
-                               brick=task.brick, folder=task.brick[:3], band=''))
-        offset = {name: (side - np.floor(side - (self.size - 1) / 2 + 0.5)
-                         - (self.size - 1) / 2).astype(np.float32)
-                  for name, side in (('offset_x', x), ('offset_y', y))}
+    def _columns(self, task, spot, edge, reader):
+        folder = self.layout.image.rpartition('/')[0]
+        source = join_place(self.root, folder.format(brick=task.brick, folder=task.brick[:3],
+                                                     band=''))
         columns = {'ra': task.ra, 'dec': task.dec, 'brick': np.full(len(task), task.brick),
-                   'source': np.full(len(task), brick), 'brick_edge': edge, **offset}
+                   'source': np.full(len(task), source), 'brick_edge': edge,
+                   'offset_x': spot.offset(spot.x, self.size),
+                   'offset_y': spot.offset(spot.y, self.size)}
         for name in self.maps:
             for band in self.bands:
-                columns[f'{name}_{band}'] = self._map(name, band, task, x, y, reader)
+                columns[f'{name}_{band}'] = self._map(name, band, task, spot, reader)
         return columns
 
-    def _map(self, name, band, task, x, y, reader):
+    def _map(self, name, band, task, spot, reader):
         """Read a map at the objects, or take their column where the brick has none."""
         found = task.conditions.get(f'{name}_{band}', np.full(len(task), np.nan))
         found = found.astype(np.float32)
         if self.read_maps:
             with suppress(NotThereError), self._open(self.layout.maps[name], task.brick, band,
                                                      reader) as image:
-                found = image.values(x, y)
+                found = spot.checked(image).values(spot.x, spot.y)
         return found if name == 'nobs' else np.where(found > 0, found, np.float32(np.nan))
 
-    def _planes(self, task, x, y, columns, reader):
+    def _planes(self, task, spot, columns, reader):
         planes = {}
         if 'invvar' in self.planes:
             planes['invvar'] = np.full((len(task), len(self.bands), self.size, self.size), np.nan,
@@ -266,7 +266,8 @@ class CoaddSource:
             for plane, band in enumerate(self.bands):
                 try:
                     with self._open(self.layout.invvar, task.brick, band, reader) as image:
-                        image.cut(x, y, (self.size, self.size), out=planes['invvar'][:, plane])
+                        spot.checked(image).cut(spot.x, spot.y, (self.size, self.size),
+                                                out=planes['invvar'][:, plane])
                 except NotThereError:
                     if not self.allow_missing_bands:
                         raise
@@ -277,11 +278,38 @@ class CoaddSource:
         return planes
 
 
-def _coverage(x, y, shape, extent):
-    """Tell which stamps have a pixel in the brick, and which have all of theirs."""
-    inside, whole = np.ones(len(x), bool), np.ones(len(x), bool)
-    for center, size, length in ((x, shape[1], extent[1]), (y, shape[0], extent[0])):
-        first = np.floor(np.nan_to_num(center, nan=-1e9) - (size - 1) / 2 + 0.5)
-        inside &= (first > -size) & (first < length)
-        whole &= (first >= 0) & (first + size <= length)
-    return inside, whole
+@dataclass(frozen=True)
+class _Spot:
+    """Where objects are in the images of a brick (pixels from 0), and the shape of those."""
+
+    x: np.ndarray
+    y: np.ndarray
+    extent: tuple
+
+    def __getitem__(self, rows):
+        return _Spot(self.x[rows], self.y[rows], self.extent)
+
+    def checked(self, image):
+        """Return an image of the same shape, which is taken to be of the same grid."""
+        if image.shape != self.extent:
+            raise InputFileError(f'{image.name}: has {image.shape} pixels, the image of the first '
+                                 f'band has {self.extent}')
+        return image
+
+    def coverage(self, shape):
+        """Tell which stamps have a pixel in the brick, and which have all of theirs."""
+        inside, whole = np.ones(len(self.x), bool), np.ones(len(self.x), bool)
+        for center, size, length in zip((self.y, self.x), shape, self.extent, strict=True):
+            first = self.first(np.nan_to_num(center, nan=-1e9), size)
+            inside &= (first > -size) & (first < length)
+            whole &= (first >= 0) & (first + size <= length)
+        return inside, whole
+
+    @staticmethod
+    def first(center, size):
+        """Return the first pixel of stamps whose middle is nearest to the objects."""
+        return np.floor(center - (size - 1) / 2 + 0.5)
+
+    def offset(self, center, size):
+        """Return how far the objects are from the middle of their stamps."""
+        return (center - self.first(center, size) - (size - 1) / 2).astype(np.float32)

@@ -232,10 +232,12 @@ def test_images_of_another_grid_or_scale_are_refused(own_sky, tmp_path):
     for name, change in ((names[0], {'CRPIX1': 60.0}), (names[1], {'CD1_1': -1e-4, 'CD2_2': 1e-4})):
         path = next(root.rglob(f'*{name}-image-r*'))
         rewrite(path, pattern(0), **change)
+    rewrite(next(root.rglob(f'*{names[2]}-depth-g*')), pattern(0)[:99])
     result = fetched(objects, tmp_path / 'store', coadds(root))
     reasons = ' '.join(set(result.missing['reason']))
     assert 'lies 20.50 pixels beside the image of the first band' in reasons
     assert 'has 0.3600 arcsec per pixel, not 0.2620 arcsec' in reasons
+    assert 'depth-g.fits.fz: has (99, 160) pixels, the image of the first band has' in reasons
 
 
 def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(sky, tmp_path, monkeypatch):
