@@ -49,7 +49,7 @@ for line in (Path(__file__).parent / 'nitpick-exceptions.txt').read_text().split
 # Plugins of optional dependencies are described without them.
 autodoc_mock_imports = [name for name in (
     'torch', 'torchvision', 'timm', 'lightning', 'astroquery', 'pyvo', 'lenscat', 'dask',
-    'distributed', 'pyspark', 'lenstronomy') if find_spec(name) is None]
+    'distributed', 'cloudpickle', 'pyspark', 'py4j', 'lenstronomy') if find_spec(name) is None]
 autodoc_default_options = {'no-value': True}
 automodsumm_inherited_members = False
 numpydoc_xref_param_type = False
