@@ -100,7 +100,7 @@ def fetch_cutouts(plan, output, source, reader, *, engine, dtype='float32', shar
             todo = [task for task in plan.tasks if not _is_done(task, writer, parts)]
             failed = engine.map_reduce(FetchPart(source, reader, parts), todo, _join,
                                        progress=progress) or []
-            if failed and len(failed) == len(plan.tasks):
+            if failed and len(failed) == len(plan.tasks) and not plan.n_there:
                 raise InputFileError(f'none of {len(failed)} bricks could be read; the first: '
                                      f'{failed[0]["lost"][0][1]}')
             failed = {item['number']: item for item in failed}
@@ -150,6 +150,8 @@ def _result(plan, output, found, n_added):
     rows += [(key, item['brick'], reason) for item in found for key, reason in item['lost']]
     missing = QTable(rows=rows or None, names=['object_id', 'brick', 'reason'],
                      dtype=[str, str, str])
+    for left in output.glob(f'.{_MISSING}.*'):  # by a kill
+        shutil.rmtree(left, ignore_errors=True)
     if rows:
         write_whole(missing, output / _MISSING, overwrite=True)
     else:

@@ -199,6 +199,9 @@ def test_a_corrupt_brick_in_the_middle_is_named_and_mended_later(own_sky, tmp_pa
     kept = objects_in_store(objects, store)
     assert_array_equal(kept['object_id'], store.keys)
     assert (tmp_path / 'store' / 'missing.ecsv').exists()
+    again = fetched(objects, tmp_path / 'store', coadds(root))
+    assert (again.n_added, again.n_there, len(again.missing)) == (0, 15, 5)
+    assert len(CutoutStore(tmp_path / 'store')) == 15
     path.write_bytes(good)
     again = fetched(objects, tmp_path / 'store', coadds(root))
     assert (again.n_added, again.n_there, len(again.missing)) == (5, 15, 0)
