@@ -13,13 +13,15 @@ from astropy import units as u
 
 from lensfinder_audit._fetch_part import Cut
 from lensfinder_audit.brick_images import BrickImage
-from lensfinder_audit.exceptions import ConfigError, InputFileError
+from lensfinder_audit.exceptions import ConfigError, InputFileError, did_you_mean
 from lensfinder_audit.psf_models import moffat_kernels
 from lensfinder_audit.remote import NotThereError, is_remote, join_place
 from lensfinder_audit.survey import PIXEL_SCALE
 
 __all__ = ['CoaddLayout', 'CoaddSource']
 
+# Conditions that a table of objects has where a layout has no maps.
+_ANYWHERE = ('psfsize', 'psfdepth')
 _FOLDER = 'coadd/{folder}/{brick}/legacysurvey-{brick}-'
 
 
@@ -106,10 +108,11 @@ class CoaddSource:
     allow_missing_bands: bool = False
 
     def __post_init__(self):
-        unknown = [name for name in self.maps if name not in self.layout.maps]
+        allowed = sorted({*self.layout.maps, *_ANYWHERE})
+        unknown = [name for name in self.maps if name not in allowed]
         if unknown:
-            raise ConfigError(f'the layout has no map {unknown[0]!r}; it has '
-                              f'{sorted(self.layout.maps)}')
+            raise ConfigError(f'the layout has no map {unknown[0]!r}; it can be one of {allowed}.'
+                              f'{did_you_mean(unknown[0], allowed)}')
         if self.size < 1:
             raise ConfigError(f'size is a positive number of pixels, not {self.size}')
         if 'psf' in self.planes and 'psfsize' not in self.maps:
@@ -145,7 +148,8 @@ class CoaddSource:
         n_files, n_requests : int
             At most.
         """
-        kinds = 1 + ('invvar' in self.planes) + len(self.maps) * self.read_maps
+        maps = [name for name in self.maps if self.read_maps and name in self.layout.maps]
+        kinds = 1 + ('invvar' in self.planes) + len(maps)
         n_files = n_bricks * kinds * len(self.bands)
         return n_files, n_files if is_remote(self.root) else 0
 
@@ -252,7 +256,7 @@ class CoaddSource:
         """Read a map at the objects, or take their column where the brick has none."""
         found = task.conditions.get(f'{name}_{band}', np.full(len(task), np.nan))
         found = found.astype(np.float32)
-        if self.read_maps:
+        if self.read_maps and name in self.layout.maps:
             with suppress(NotThereError), self._open(self.layout.maps[name], task.brick, band,
                                                      reader) as image:
                 found = spot.checked(image).values(spot.x, spot.y)
