@@ -123,11 +123,17 @@ def make_finder(name, folder):
     from lensfinder_audit.classifiers.torch_checkpoint import TorchCheckpoint, save_checkpoint
 
     torch.manual_seed(0)
+    network = make_network(name).train()
+    for layer in network.modules():  # as training leaves it: activations stay in their range
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 1.0
+    with torch.no_grad():
+        network(torch.randn(32, 3, 101, 101))
     card = {'network': name, 'bands': ['g', 'r', 'z'], 'stamp_shape': [101, 101],
             'pixel_scale': 0.262, 'normalizer': 'raw_robust', 'score_kind': 'logit',
             'limitations': ['it was never trained'], 'class_balance': {},
             'training_manifest_sha256': 'none', 'seeds': {'weights': 0}}
-    path = save_checkpoint(make_network(name), folder / f'{name}.safetensors', card)
+    path = save_checkpoint(network.eval(), folder / f'{name}.safetensors', card)
     finder = TorchCheckpoint(path, batch_size=BATCH)
     export_onnx(finder, folder / f'{name}.onnx', tolerance=1e-3)
     return finder, folder / f'{name}.onnx'

@@ -35,7 +35,10 @@ def choose_device(device=None):
              'cpu': True}
     if device is None:
         return next(name for name, found in there.items() if found)
-    name = str(device).partition(':')[0]
+    name = str(device)
+    if name.startswith('cuda:'):
+        raise ConfigError(f'device is {device!r}; give cuda, and choose the card by the '
+                          'environment variable CUDA_VISIBLE_DEVICES')
     if not there.get(name):
         raise ConfigError(f'there is no device {device!r} here; there are '
                           f'{[name for name, found in there.items() if found]}')

@@ -209,6 +209,8 @@ def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch):
         hardware.choose_precision('bf16-mixed', 'cpu')
     with pytest.raises(ConfigError, match="no device 'tpu' here"):
         hardware.choose_device('tpu')
+    with pytest.raises(ConfigError, match='CUDA_VISIBLE_DEVICES'):
+        hardware.choose_device('cuda:1')
 
 
 def test_weights_that_cannot_be_fetched_are_told(monkeypatch):
