@@ -75,6 +75,22 @@ def test_a_store_from_a_service_that_a_file_describes(sky, monkeypatch):
     assert len(CutoutStore('store')) == 10
 
 
+def test_a_store_from_a_bucket(sky, monkeypatch):
+    pytest.importorskip('s3fs')
+    folder, names = sky
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+    options = ('objects.csv', '--size', 21, '--workers', 1)
+    with serve(folder / 'survey') as (survey, address):
+        run(*options, '-o', 'store', '--coadds', 's3://bucket', '--storage', 'anon=true',
+            '--storage', f'endpoint_url={address}')
+        asked = [path.partition('?')[0] for path in survey.seen]
+    assert sorted(set(asked)) == sorted(asked) and len(asked) == 18  # each file once
+    run(*options, '-o', 'local', '--coadds', 'survey')
+    keys = CutoutStore('local').keys
+    assert (CutoutStore('store').get(keys) == CutoutStore('local').get(keys)).all()
+    assert CutoutStore('store').index()['source'][0].startswith('s3://bucket/coadd/010/')
+
+
 @pytest.mark.parametrize(('options', 'words'), [
     ((), 'give --coadds or --service, one of the two'),
     (('--coadds', 'survey', '--service', 'ls-dr10'), 'one of the two'),
@@ -101,6 +117,11 @@ def test_a_store_of_another_size_is_not_mixed_with_this_one(sky):
     done = run('more.csv', *options[1:], '--size', 23, code=2)
     assert 'was begun with shape [21, 21], not [23, 23]' in done.stderr
     assert '3 cutouts added' in run('more.csv', *options[1:], '--size', 21).stdout
+
+
+def test_a_place_that_cannot_be_a_folder_is_named(sky):
+    done = run('objects.csv', '-o', 'objects.csv/store', '--coadds', 'survey', code=2)
+    assert 'objects.csv' in done.stderr and done.stderr.count('\n') == 1
 
 
 @pytest.mark.skipif(os.name != 'posix' or os.geteuid() == 0, reason='root may write anywhere')
