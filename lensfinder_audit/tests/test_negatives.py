@@ -262,6 +262,24 @@ def test_the_hash_is_one_to_one(numbers, seed):
     assert len(set(keyed_hash(np.array(numbers, dtype=np.uint64), seed).tolist())) == len(numbers)
 
 
+def splitmix(value):
+    """Steele et al. 2014, in whole numbers of any size."""
+    value = (value + 0x9E3779B97F4A7C15) % 2**64
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
+    return value ^ value >> 31
+
+
+def test_the_hash_is_the_published_one_however_many_are_hashed():
+    assert splitmix(0) == 0xE220A8397B1DCDAF  # its first number from seed 0
+    numbers = np.random.default_rng(0).integers(2**64, size=40_000, dtype=np.uint64)
+    before, found = numbers.copy(), keyed_hash(numbers, 42)
+    for i in (0, 1, 16_383, 16_384, 39_999):
+        assert found[i] == splitmix(splitmix(int(numbers[i]) ^ splitmix(42)))
+        assert found[i] == keyed_hash(numbers[i:i + 1], 42)[0]
+    assert_array_equal(numbers, before)
+
+
 def test_keys_do_not_depend_on_the_rows_beside_them():
     columns = {'release': np.array([9012, 10000]), 'brickid': np.array([662174, 3]),
                'objid': np.array([20000, 0])}
