@@ -93,9 +93,10 @@ class Limits:
         injections, from which it is a warning, and severe.
     pull : float, optional
         Distance of a pool from the model of the others, in errors.
-    transfer : float, optional
-        Share of the deviance that conditions explain on one half of the sky and lose on the
-        other.
+    transfer, transfer_level : float, optional
+        Share of the deviance that conditions explain on one half of the sky, which is a
+        warning where the other half loses it; and the level of that test, because halves
+        differ in much.
     shared_cutouts : float, optional
         Fraction of objects inside the cutout of one that was trained on.
     known_share : float, optional
@@ -132,6 +133,7 @@ class Limits:
     dispersion_severe: float = 10.0
     pull: float = 3.0
     transfer: float = 0.5
+    transfer_level: float = 0.001
     shared_cutouts: float = 0.05
     known_share: float = 0.5
     least_hidden: float = 3.0

@@ -160,14 +160,15 @@ def transfer(case):
     table['p_adjusted'] = np.nan
     table['p_adjusted'][::2] = adjust_p_values(table['p_value'][::2])  # both directions, one test
     table['p_adjusted'][1::2] = table['p_adjusted'][::2]
-    table.meta = schema_meta('transfer', axes=axes, level=case.limits.level)
+    table.meta = schema_meta('transfer', axes=axes, level=case.limits.transfer_level)
     case.tables['transfer'] = check_table(table, 'transfer')
     yield from _lost(table, axes, case.limits)
 
 
 def _lost(table, axes, limits):
     """Name what one half of the sky says otherwise than the other."""
-    apart = table[np.nan_to_num(np.asarray(table['p_adjusted']), nan=1.0) < limits.level]
+    apart = table[np.nan_to_num(np.asarray(table['p_adjusted']), nan=1.0)
+                  < limits.transfer_level]
     if not len(apart):
         return
     worst = apart[np.argmax(apart['deviance'] - apart['own'])]
