@@ -6,6 +6,7 @@ It needs no network and shows how the parts fit. What it cannot show is how any
 finder does on the sky, and the report says so.
 """
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +46,16 @@ AUDIT_OPTIONS = {
 #: Einstein radii of the injection grid, in arcsec.
 THETA_E = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 
+_MIDDLES = tuple((one + other) / 2 for one, other in pairwise(THETA_E))
+_AROUND_THETA_E = Axis('theta_e', unit='arcsec', edges=(
+    2 * THETA_E[0] - _MIDDLES[0], *_MIDDLES, 2 * THETA_E[-1] - _MIDDLES[-1]))
+
 #: Axes of injection and recovery.
 RECOVERY_AXES = (
     (), (Axis('arc_snr', edges=(0, 2, 5, 10, 15, 20, ARC_SNR_LIMIT, 40, np.inf)),),
-    (Axis('theta_e', edges=(0.375, 0.625, 0.875, 1.125, 1.375, 1.75, 2.25, 2.75, 3.25),
-          unit='arcsec'),),
+    (_AROUND_THETA_E,),
     (Axis('source_mag_r', edges=(23, 23.5, 24, 24.5, 25, 25.5, 26), unit='mag(AB)'),),
-    (Axis('theta_e', edges=(0.375, 0.625, 0.875, 1.125, 1.375, 1.75, 2.25, 2.75, 3.25),
-          unit='arcsec'), Axis('psfsize_r', edges=_SEEING, unit='arcsec')))
+    (_AROUND_THETA_E, Axis('psfsize_r', edges=_SEEING, unit='arcsec')))
 
 
 def run_demo(folder, *, n_rows=8000, n_injections=150, seed=11, workers=None, overwrite=False,

@@ -48,7 +48,7 @@ def draw_figures(result):
         for item in found:
             mark_simulated(item['figure'])
             item['caption'] += ' Simulated data.'
-    return found + list(getattr(result, 'galleries', ()))
+    return found + list(result.galleries)
 
 
 def split_quantities(table):

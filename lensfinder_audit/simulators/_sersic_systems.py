@@ -6,19 +6,13 @@ from astropy import units as u
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.lensing import Sersic, SieShear
 from lensfinder_audit.simulators import _system_rows
+from lensfinder_audit.simulators._population import LENS_COLUMNS, check_pairs, theta_e_ends
 from lensfinder_audit.tables import require_columns
 
 __all__ = ['COLUMNS', 'clump_columns', 'components', 'check_rings', 'check_priors']
 
 COLUMNS = {
-    'seed': 'seed of the row',
-    'theta_e': 'Einstein radius: the critical curve without shear encloses pi theta_e^2',
-    'lens_q': 'axis ratio of the lens',
-    'lens_phi': 'position angle of the lens, counter-clockwise from +x',
-    'lens_x': 'center of the lens, from that of the stamp',
-    'lens_y': 'center of the lens, from that of the stamp',
-    'shear_1': 'external shear along x',
-    'shear_2': 'external shear along the diagonal',
+    **LENS_COLUMNS,
     'source_x': 'unlensed center of the source, from that of the stamp',
     'source_y': 'unlensed center of the source, from that of the stamp',
     'source_re': 'semi-major axis of the ellipse that holds half the light',
@@ -137,20 +131,13 @@ def check_rings(systems, shape, scale):
 
 def check_priors(simulator):
     """Raise if a prior of `SieSersic` is empty or holds values that no system can have."""
-    theta_e = u.Quantity(simulator.theta_e)
-    if theta_e.shape not in ((), (2,)):
-        raise ConfigError(f'theta_e is one angle or two, not {simulator.theta_e}')
-    ends = np.broadcast_to(theta_e.to_value(u.arcsec), 2)
     radii = u.Quantity(simulator.source_re).to_value(u.arcsec)
-    for name, pair, above, most in (
-            ('theta_e', ends, 0, np.inf), ('source_re', radii, 0, np.inf),
-            ('lens_q', simulator.lens_q, 0, 1), ('source_q', simulator.source_q, 0, 1),
-            ('source_n', simulator.source_n, 0.2, 10), ('beta', simulator.beta, -1e-9, np.inf),
-            ('clumps', simulator.clumps, -1, 100), ('clump_share', simulator.clump_share, 0, 1),
-            ('clump_re', u.Quantity(simulator.clump_re).to_value(u.arcsec), 0, np.inf),
-            ('r_magnitude', simulator.r_magnitude, -np.inf, np.inf)):
-        if len(pair) != 2 or not above < pair[0] <= pair[1] <= most:
-            raise ConfigError(f'{name} is drawn between two ends, least first, within '
-                              f'({max(above, 0):g}, {most:g}]; {getattr(simulator, name)} is not')
+    check_pairs(simulator, (
+        ('theta_e', theta_e_ends(simulator), 0, np.inf), ('source_re', radii, 0, np.inf),
+        ('lens_q', simulator.lens_q, 0, 1), ('source_q', simulator.source_q, 0, 1),
+        ('source_n', simulator.source_n, 0.2, 10), ('beta', simulator.beta, -1e-9, np.inf),
+        ('clumps', simulator.clumps, -1, 100), ('clump_share', simulator.clump_share, 0, 1),
+        ('clump_re', u.Quantity(simulator.clump_re).to_value(u.arcsec), 0, np.inf),
+        ('r_magnitude', simulator.r_magnitude, -np.inf, np.inf)))
     if not all(isinstance(number, int | np.integer) for number in simulator.clumps):
         raise ConfigError(f'clumps are counted in whole numbers; {simulator.clumps} are not')

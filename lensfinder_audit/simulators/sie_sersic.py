@@ -14,10 +14,10 @@ from lensfinder_audit.interfaces import InjectionSimulator
 from lensfinder_audit.psf import check_psf, convolve
 from lensfinder_audit.raytrace import (BACKENDS, check_backend, check_sampling, find_backend,
                                        magnify_systems, trace_systems)
-from lensfinder_audit.simulators._row_generators import row_generators
+from lensfinder_audit.simulators._population import (add_photometry, draw_lenses, draw_magnitudes,
+                                                     random_numbers, uniform)
 from lensfinder_audit.simulators._sersic_systems import (COLUMNS, check_priors, check_rings,
                                                          clump_columns, components)
-from lensfinder_audit.simulators._stamp_draws import add_photometry
 from lensfinder_audit.tables import require_columns
 
 __all__ = ['SieSersic']
@@ -145,12 +145,10 @@ class SieSersic(InjectionSimulator):
         if seeds.shape != (len(hosts),):
             raise TableError(f'draw takes one seed per host; there are {len(hosts)} hosts and '
                              f'seeds of shape {seeds.shape}')
-        values = {'seed': seeds, **self._parameters(seeds)}
-        color = values.pop('g_r'), values.pop('r_z')
-        r = values.pop('r')
-        systems = QTable({**values, 'magnification': np.ones(len(seeds))})
+        values, magnitudes = self._parameters(seeds)
+        systems = QTable({'seed': seeds, **values, 'magnification': np.ones(len(seeds))})
         systems['magnification'] = self.magnification(systems)
-        add_photometry(systems, {'g': r + color[0], 'r': r, 'z': r - color[1]})
+        add_photometry(systems, magnitudes)
         told = COLUMNS.copy()
         for number in range(1, self.clumps[1] + 1):
             told |= clump_columns(number)
@@ -250,27 +248,16 @@ class SieSersic(InjectionSimulator):
                               f'{self.backend!r}; the others render on the CPU')
 
     def _parameters(self, seeds):
-        """Draw everything but the fluxes, each row from its own generator."""
-        chance = [_chance(rng, self.clumps[1]) for rng in row_generators(seeds)]
-        level = np.reshape([row[0] for row in chance], (-1, 10)).T
-        normal = np.reshape([row[1] for row in chance], (-1, 6)).T
-        more = np.reshape([row[2] for row in chance], (len(seeds), _extra(self.clumps[1]))).T
-        theta_e = _uniform(np.broadcast_to(self.theta_e, 2, subok=True), level[0])
-        distance = theta_e * np.sqrt(_uniform(np.square(self.beta), level[1]))
-        lens_x, lens_y = self.offset * normal[2], self.offset * normal[3]
-        values = {'theta_e': theta_e, 'lens_q': _uniform(self.lens_q, level[2]),
-                  'lens_phi': 180 * level[3] * u.deg, 'lens_x': lens_x, 'lens_y': lens_y,
-                  'shear_1': self.shear * normal[0], 'shear_2': self.shear * normal[1],
-                  'source_x': lens_x + distance * np.cos(2 * np.pi * level[4]),
-                  'source_y': lens_y + distance * np.sin(2 * np.pi * level[4]),
-                  'source_re': _uniform(self.source_re, level[5]),
-                  'source_n': _uniform(self.source_n, level[6]),
-                  'source_q': _uniform(self.source_q, level[7]),
-                  'source_phi': 180 * level[8] * u.deg,
-                  'r': _uniform(self.r_magnitude, level[9]),
-                  'g_r': self.g_r[0] + self.g_r[1] * normal[4],
-                  'r_z': self.r_z[0] + self.r_z[1] * normal[5]}
-        return values | (_clumps(self, values, more) if self.clumps[1] else {})
+        """Draw everything but the photometry, and the magnitudes."""
+        level, normal, more = random_numbers(seeds, _extra(self.clumps[1]))
+        values = draw_lenses(self, level, normal) | {
+            'source_re': uniform(self.source_re, level[5]),
+            'source_n': uniform(self.source_n, level[6]),
+            'source_q': uniform(self.source_q, level[7]),
+            'source_phi': 180 * level[8] * u.deg}
+        if self.clumps[1]:
+            values |= _clumps(self, values, more)
+        return values, draw_magnitudes(self, level, normal)
 
 
 def _torch_path():
@@ -281,11 +268,6 @@ def _torch_path():
                                      "install 'lensfinder_audit[torch]', or leave backend out"
                                      ) from error
     return _trace_torch
-
-
-def _chance(rng, clumps):
-    """The random numbers of a row; further ones are to be drawn after these."""
-    return rng.random(10), rng.standard_normal(6), rng.random(_extra(clumps))
 
 
 def _extra(clumps):
@@ -299,7 +281,7 @@ def _clumps(simulator, values, level):
     count = least + np.floor(level[0] * (most - least + 1))
     together, level = level[1], level[2:]
     weight = [np.where(k < count, 0.2 + level[4 * k], 0) for k in range(most)]
-    share = _uniform(simulator.clump_share, together) / np.maximum(sum(weight), 1e-9)
+    share = uniform(simulator.clump_share, together) / np.maximum(sum(weight), 1e-9)
     cos, sin = (function(values['source_phi'].to_value(u.rad)) for function in (np.cos, np.sin))
     columns = {}
     for k in range(most):
@@ -308,10 +290,6 @@ def _clumps(simulator, values, level):
         along, across = radius * np.cos(angle), radius * np.sin(angle) * values['source_q']
         columns |= {f'clump_{k + 1}_x': values['source_x'] + cos * along - sin * across,
                     f'clump_{k + 1}_y': values['source_y'] + sin * along + cos * across,
-                    f'clump_{k + 1}_re': _uniform(simulator.clump_re, level[3 + 4 * k]),
+                    f'clump_{k + 1}_re': uniform(simulator.clump_re, level[3 + 4 * k]),
                     f'clump_{k + 1}_share': share * weight[k]}
     return columns
-
-
-def _uniform(ends, level):
-    return ends[0] + (ends[1] - ends[0]) * level

@@ -16,8 +16,8 @@ from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.interfaces import InjectionSimulator
 from lensfinder_audit.lensing import SieShear
 from lensfinder_audit.psf import check_psf, convolve
-from lensfinder_audit.simulators._stamp_draws import (add_photometry, check_ends, draw_lens,
-                                                      system_columns)
+from lensfinder_audit.simulators._population import add_photometry
+from lensfinder_audit.simulators._stamp_draws import check_ends, draw_lens, system_columns
 from lensfinder_audit.simulators._stamp_kernel import SPACING, prepared, reach, trace_stamp
 from lensfinder_audit.source_stamps import cached_library
 from lensfinder_audit.tables import require_columns

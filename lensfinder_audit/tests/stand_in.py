@@ -62,7 +62,8 @@ def make_result(*, finders=('resnet', 'lucky'), simulated=False, prevalence=2e-3
                'inputs': [{'path': 'scores.csv', 'sha256': 'ab' * 32, 'rows': len(sample)}],
                'command': 'lensfinder-audit audit scores.csv -o audit', 'package_version': '0.1'}
     return SimpleNamespace(tables=tables, findings=make_findings(), sample=sample,
-                           summary=summary, options={'statistics': {'interval': 'wilson'}})
+                           galleries=(), summary=summary,
+                           options={'statistics': {'interval': 'wilson'}})
 
 
 def make_findings():
