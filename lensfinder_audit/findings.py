@@ -14,8 +14,8 @@ from scipy.special import logit
 from lensfinder_audit.exceptions import ConfigError, did_you_mean
 from lensfinder_audit.tables import SCHEMAS, schema_meta
 
-__all__ = ['Case', 'Finding', 'Limits', 'SEVERITIES', 'add_findings', 'as_table', 'collect_findings',
-           'severity_at_least']
+__all__ = ['Case', 'Finding', 'Limits', 'SEVERITIES', 'add_findings', 'as_table',
+           'collect_findings', 'severity_at_least']
 
 #: From the gravest down.
 SEVERITIES = ('severe', 'warning', 'note')
