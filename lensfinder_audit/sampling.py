@@ -182,7 +182,7 @@ def plan_sample(pool, *, seed, engine, positives=None, per_stratum=None, progres
 
 
 def _files(pool):
-    files = [str(pool.part(number)) for number in pool.parts]
+    files = [str(pool.part(number).absolute()) for number in pool.parts]  # for workers elsewhere
     if not files:
         raise TableError(f'{pool.path}: the cuts left no object; pool.json says what each removed')
     return files

@@ -2,6 +2,7 @@
 """The same rows, weights, seeds and scores in one process, on Dask and on Spark."""
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,23 +116,40 @@ def test_a_worker_that_vanishes_changes_no_sample(sweeps, drawn, dask_engine, tm
 
 # The command line
 
-@pytest.mark.parametrize('name', ['dask', 'spark'])
-def test_commands_take_an_engine(name, request, hosts, tmp_path, monkeypatch):
+@pytest.fixture(params=['dask', 'spark'])
+def where(request):
+    """Options of a command for a cluster that runs; of Spark a process has one context."""
+    with request.getfixturevalue(f'{request.param}_engine')._session() as session:
+        address = ['--address', session.scheduler.address] if request.param == 'dask' else []
+        yield ['--engine', request.param, *address]
+
+
+def completed(*arguments):
+    done = run(*arguments)
+    assert done.exit_code == 0, done.stderr
+
+
+def test_scores_of_a_command(where, hosts, tmp_path, monkeypatch):
     pytest.importorskip('onnx')
-    engine = request.getfixturevalue(f'{name}_engine')
-    with engine._session() as session:
-        # an address in a command; a Spark context can be only one in a process
-        where = ['--address', session.scheduler.address] if name == 'dask' else []
-        write_network(hosts / 'tiny.onnx', size=(41, 41), metadata={
-            'bands': ['g', 'r', 'z'], 'pixel_scale': 0.262, 'normalizer': 'raw_robust',
-            'score_kind': 'logit'})
-        monkeypatch.chdir(hosts)  # relative names are the same files for workers
-        for options in ([], ['--engine', name, *where]):
-            output = tmp_path / f'{len(options)}.ecsv'
-            done = run('score', 'tiny.onnx', 'hosts.parquet', '-o', output, *options)
-            assert done.exit_code == 0, done.stderr
-    alone, found = (read_table(path) for path in sorted(tmp_path.glob('*.ecsv')))
-    assert_same(found, alone)
+    write_network(hosts / 'tiny.onnx', size=(41, 41), metadata={
+        'bands': ['g', 'r', 'z'], 'pixel_scale': 0.262, 'normalizer': 'raw_robust',
+        'score_kind': 'logit'})
+    monkeypatch.chdir(hosts)  # where no worker is
+    completed('score', 'tiny.onnx', 'hosts.parquet', '-o', tmp_path / 'alone.ecsv')
+    completed('score', 'tiny.onnx', 'hosts.parquet', '-o', tmp_path / 'found.ecsv', *where)
+    assert_same(read_table(tmp_path / 'found.ecsv'), read_table(tmp_path / 'alone.ecsv'))
+
+
+def test_sample_of_commands(where, sweeps, tmp_path, monkeypatch):
+    monkeypatch.chdir(sweeps[0].parent)
+    output = Path(os.path.relpath(tmp_path))
+    for engine, options in (('cluster', where), ('alone', ['--workers', 1])):
+        pool = output / f'{engine}-pool'
+        completed('negatives', 'pool', sweeps[0].name, '-o', pool, *options)
+        completed('negatives', 'sample', pool, '-o', output / engine, '--per-stratum', 20, *options)
+    one, two = (tmp_path / name / 'negatives.parquet' for name in ('cluster', 'alone'))
+    assert_same(read_table(one), read_table(two))
+    assert one.read_bytes() == two.read_bytes()
 
 
 def test_engines_and_options_that_do_not_fit_are_refused(hosts, tmp_path):
