@@ -89,7 +89,7 @@ def mark_contaminants(negatives, contaminants, *, radius=SAME_OBJECT):
     contaminants : `~astropy.table.QTable`
         From `merge_contaminants`.
     radius : `~astropy.units.Quantity`, optional
-        Nearer than this they are the same object.
+        Nearer than this they are the same object, and where they have the same key.
 
     Returns
     -------
@@ -104,20 +104,28 @@ def mark_contaminants(negatives, contaminants, *, radius=SAME_OBJECT):
     places = [sky_positions(table, what=what) for table, what in (
         (marked, 'the negatives'), (there, 'the contaminants'))]
     index = SkyIndex(places[1].ra.deg, places[1].dec.deg, radius=radius)
-    found = index.match(places[0].ra.deg, places[0].dec.deg)
-    hit, which = found.matched, np.maximum(found.index, 0)
+    found = index.match(places[0].ra.deg, places[0].dec.deg).index
+    keys = _keys(there)
+    if 'object_id' in marked.colnames:
+        first = {key: i for i, key in reversed(list(enumerate(keys.tolist())))}
+        found = np.where(found >= 0, found, [first.get(key, -1) for key in np.asarray(
+            marked['object_id']).astype(str).tolist()])
+    hit, which = found >= 0, np.maximum(found, 0)
     for name in ('confuser_class', 'confuser_classes', 'confuser_reason', 'contaminant_set'):
         if name in there.colnames:
             old = (np.asarray(marked[name]).astype(str) if name in marked.colnames
                    else np.full(len(marked), ''))
             marked[name] = np.where(hit, np.asarray(there[name]).astype(str)[which], old)
-    return marked, _as_negatives(there[~np.isin(np.arange(len(there)), found.index[hit])])
+    new = np.zeros(len(there), dtype=bool)
+    new[np.unique(keys, return_index=True)[1]] = True  # two may be matched to one object
+    new &= ~np.isin(keys, keys[found[hit]])
+    return marked, _as_negatives(there[new], keys[new])
 
 
-def _as_negatives(rows):
+def _as_negatives(rows, keys):
     classes = np.asarray(rows['confuser_class']).astype(str)
     found = QTable(rows, copy=True)
-    found['object_id'] = _keys(found)
+    found['object_id'] = keys
     found.remove_columns([name for name in (
         'name', 'is_lens', 'grade', 'tier', 'tier_reason', 'discovery_method', 'in_training',
         'arc_visible', 'theta_e', 'z_lens', 'match', 'n_within') if name in found.colnames])

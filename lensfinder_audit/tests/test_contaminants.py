@@ -183,6 +183,17 @@ def test_negatives_get_the_class_and_the_rest_becomes_rows_of_weight_one():
     assert manifest['weight'][~manifest['label']].sum() == 20 * 20 + 1
 
 
+def test_contaminants_of_one_catalogue_object_are_one_row():
+    table = merge_contaminants({'one': contaminant('a', 10.0), 'two': contaminant(
+        'b', 10.0 + 2 / 3600), 'three': contaminant('c', 150.0, 'spiral')})
+    for name, values in (('release', [9010, 9010, 9012]), ('brickid', [5, 5, 7]),
+                         ('objid', [1, 1, 1])):
+        table[name] = np.array(values, dtype=float)
+    marked, rest = mark_contaminants(others(20), table)
+    assert rest['object_id'].tolist() == ['9010_5_1']
+    assert marked['confuser_class'][7] == 'spiral'  # its key, though not its place
+
+
 def test_commands(tmp_path):
     paths = write_mock_sweeps(tmp_path / 'sweeps', n_files=1, n_rows=1500, first=300,
                               suffix='.parquet')
