@@ -71,7 +71,8 @@ def engine_options(workers=None):
     number = {'default': workers, 'show_default': True} if workers else {}
     options = (
         click.option('--workers', type=click.IntRange(1), **number, help='Processes on this '
-                     'machine.' + ('' if workers else ' [as many as processors]')),
+                     'machine' + ('; unless it is given, dask and spark start as many as '
+                                  'processors.' if workers else '. [as many as processors]')),
         click.option('--address', '--engine-address', 'address', metavar='ADDRESS',
                      help='Where the engine runs: for dask the scheduler (tcp://host:8786 or its '
                      'JSON file), for spark the master (spark://host:7077, yarn, k8s://..., '
