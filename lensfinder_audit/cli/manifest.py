@@ -30,7 +30,8 @@ def manifest_command():
 def build_command(output, scheme, seed, store, left_out, dry_run, overwrite, **lists):
     """
     Write lenses and negatives as one table with splits, weights and checksums. With
-    --store, only objects whose pixels are there.
+    --store, only objects whose pixels are there; the exit code is 3 where a file of the
+    store is damaged.
     """
     from lensfinder_audit.cutouts import CutoutStore
     from lensfinder_audit.files import read_table, sha256, write_whole
@@ -57,6 +58,8 @@ def build_command(output, scheme, seed, store, left_out, dry_run, overwrite, **l
             lenses = sum(a == name and b for a, b in zip(split, label, strict=True))
             click.echo(f'{name}: {lenses:,} lenses, {split.count(name) - lenses:,} negatives')
     click.echo(_size(manifest) if dry_run else output)
+    damaged = store and any(reason.startswith(store) for reason in reasons)
+    click.get_current_context().exit(3 if damaged else 0)
 
 
 def _refuse(output, overwrite):

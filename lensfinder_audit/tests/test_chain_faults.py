@@ -286,7 +286,7 @@ def test_a_manifest_never_names_an_object_whose_pixels_are_gone(tmp_path):
     problems = cutout_problems(read_manifest(tmp_path / 'm.parquet'), store)
     assert set(problems['object_id']) == {*keys[:3], *keys[6:]}
     done = run(*build)
-    assert done.exit_code == 0 and 'shard-00000.npy' in done.stderr
+    assert done.exit_code == 3 and 'shard-00000.npy' in done.stderr
     assert read_manifest(tmp_path / 'm.parquet')['object_id'].tolist() == keys[3:6]
     gone = read_table(tmp_path / 'gone.ecsv')
     assert {*keys[:3], *keys[6:]} <= set(gone['object_id'])
