@@ -121,14 +121,18 @@ def make_finder(name, folder):
     from lensfinder_audit.classifiers.networks import make_network
     from lensfinder_audit.classifiers.onnx_export import export_onnx
     from lensfinder_audit.classifiers.torch_checkpoint import TorchCheckpoint, save_checkpoint
+    from lensfinder_audit.normalizers.raw_robust import RawRobust
+    from lensfinder_audit.testing import example_flux
 
     torch.manual_seed(0)
+    flux = example_flux(32)
+    flux[16:] = np.random.default_rng(0).normal(0, 0.05, flux[16:].shape)
     network = make_network(name).train()
     for layer in network.modules():  # as training leaves it: activations stay in their range
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = 1.0
     with torch.no_grad():
-        network(torch.randn(32, 3, 101, 101))
+        network(torch.from_numpy(RawRobust()(flux)))
     card = {'network': name, 'bands': ['g', 'r', 'z'], 'stamp_shape': [101, 101],
             'pixel_scale': 0.262, 'normalizer': 'raw_robust', 'score_kind': 'logit',
             'limitations': ['it was never trained'], 'class_balance': {},

@@ -157,12 +157,12 @@ def sweep(name, options):
     from lensfinder_audit.training import load_settings
     from lensfinder_audit.training.module import first_network
 
-    sizes, images = (16, 32, 64, 128, 256), RawRobust()(example_flux(256))
+    sizes, images = options.batches, RawRobust()(example_flux(max(options.batches)))
     print(f'\n{name}, bare loop, wall (CPU) ms per stamp\n{"threads":8}'
           + ''.join(f'{f"batch {size}":>18}' for size in sizes))
     for threads in sorted({1, options.threads}):
         torch.set_num_threads(threads)
-        row = []
+        print(f'{threads:<8}', end='', flush=True)
         for size in sizes:
             bare = BareLoop(first_network(load_settings(options.preset_of[name]), 3, seed=0),
                             images[:size], step=size, batch=size, device='cpu',
@@ -173,9 +173,9 @@ def sweep(name, options):
                 start = Turns._now()
                 bare()
                 times.append((Turns._now() - start) / size * 1e3)
-            row.append(np.min(times, axis=0))
-        print(f'{threads:<8}' + ''.join(f'{wall:10.2f} ({cpu:5.1f})' for wall, cpu in row),
-              flush=True)
+            wall, cpu = np.min(times, axis=0)
+            print(f'{wall:10.2f} ({cpu:5.1f})', end='', flush=True)
+        print()
 
 
 def main():
@@ -190,7 +190,9 @@ def main():
     parser.add_argument('--workers', type=int)
     parser.add_argument('--peak', type=float, help='TFLOP/s of the device')
     parser.add_argument('--sweep', action='store_true')
-    parser.add_argument('--stamps', type=int, default=512, help='stamps of each sweep')
+    parser.add_argument('--batches', type=int, nargs='+', default=[16, 32, 64, 128, 256],
+                        help='batch sizes of the sweep')
+    parser.add_argument('--stamps', type=int, default=512, help='stamps of each cell of the sweep')
     options = parser.parse_args()
     options.preset_of = {'shielded_resnet': 'paper4-shielded-resnet', 'resnet18': 'resnet18',
                          'efficientnetv2_s': 'paper4-efficientnetv2-s'}
