@@ -103,7 +103,7 @@ def measured(task, folder):
     done = subprocess.run([sys.executable, __file__, '--child', task, str(folder)],
                           capture_output=True, text=True)
     if done.returncode:
-        sys.exit(done.stderr)
+        sys.exit(done.stderr or f'the {task} ended with {done.returncode}')
     return json.loads(done.stdout.splitlines()[-1])
 
 
