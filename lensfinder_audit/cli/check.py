@@ -51,7 +51,8 @@ def check_command(ctx, name, arguments, output, overwrite, **values):
     Run the check NAME on a table of scores, the only one of ARGUMENTS, or on files:
     "hosts INJECTIONS --threshold T", "match INJECTIONS LENSES", "realism LENSES
     INJECTIONS [NEGATIVES]" (tables with columns embedding_* or feature_*), "bands
-    MANIFEST", "replay DIR" (an output of "inject"), "response MODEL MANIFEST" and "batch MODEL MANIFEST" (with --store).
+    MANIFEST", "replay DIR" (an output of "inject"), "response MODEL MANIFEST" and "batch
+    MODEL MANIFEST" (with --store).
 
     "check counts TABLE --counts N,RECOVERED" looks at the published counts of injections:
     intervals, pools that stand out of what --rises and --falls say, empty and hidden
