@@ -146,6 +146,7 @@ class Draft:
                 write(temporary)
             except OSError as error:
                 raise OutputFileError(f'{self.path / name}: cannot be written: '
-                                      f'{error.strerror or error}; what is whole is kept'
+                                      f'{error.strerror or f"{error} (is the disk full?)"}; '
+                                      'what is whole is kept'
                                       ) from error
         os.replace(self._parts / name, self.path / name)

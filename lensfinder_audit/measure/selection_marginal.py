@@ -145,7 +145,7 @@ def marginal_model(smooth, kept, columns, weight):
     Returns
     -------
     model : MarginalModel
-        With the rows of the sample, or, of more than `N_POINTS`, about as many points:
+        With the rows of the sample, or, of more than 256, about as many points:
         the sample is halved by weight along one axis after the other, and each part
         counts as its mean, or its middle class.
 
