@@ -168,7 +168,7 @@ def processors():
         return os.cpu_count() or 1
 
 
-class ClusterEngine(Engine):
+class _ClusterEngine(Engine):
     """
     An engine with a session that is slow to start.
 

@@ -24,7 +24,7 @@ __all__ = ['DaskEngine']
 _FEWEST = 16  # in flight, also where a scheduler has no workers yet
 
 
-class DaskEngine(_shared.ClusterEngine):
+class DaskEngine(_shared._ClusterEngine):
     """
     Run a function over partitions on Dask workers.
 

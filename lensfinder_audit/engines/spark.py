@@ -26,7 +26,7 @@ _JOBS = 4  # at a time
 _SHORT, _LONG = 1, 5  # seconds of a job
 
 
-class SparkEngine(_shared.ClusterEngine):
+class SparkEngine(_shared._ClusterEngine):
     """
     Run a function over partitions on Spark.
 
