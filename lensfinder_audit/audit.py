@@ -67,7 +67,7 @@ class AuditResult:
         present = set(self.findings['severity']) if len(self.findings) else set()
         return next((word for word in SEVERITIES if word in present), '')
 
-    def write(self, folder, *, overwrite=False, figures=True):
+    def write(self, folder, *, overwrite=False, figures=True, latex=False):
         """
         Write tables, figures, ``audit.yaml`` and ``report.html``.
 
@@ -79,6 +79,8 @@ class AuditResult:
             Whether an earlier audit there may be replaced.
         figures : bool, optional
             Whether to draw figures.
+        latex : bool, optional
+            Whether the tables are also set for a paper, as ``latex/*.tex``.
 
         Raises
         ------
@@ -86,7 +88,7 @@ class AuditResult:
             If the folder is there and may not be replaced.
         """
         from lensfinder_audit.output import write_audit
-        write_audit(self, folder, overwrite=overwrite, figures=figures)
+        write_audit(self, folder, overwrite=overwrite, figures=figures, latex=latex)
 
 
 def audit(scores, *, negatives=None, conditions=(), store=None, known=None, injections=None,

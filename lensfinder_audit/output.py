@@ -5,13 +5,13 @@ from pathlib import Path
 from lensfinder_audit.config import dump_config
 from lensfinder_audit.files import whole_folder, write_whole
 
-__all__ = ['write_audit', 'fill_folder', 'write_tables', 'MARKER']
+__all__ = ['write_audit', 'fill_folder', 'write_tables', 'write_latex', 'MARKER']
 
 #: The file by which a folder is known to be an audit.
 MARKER = 'audit.yaml'
 
 
-def write_audit(result, folder, *, overwrite=False, figures=True):
+def write_audit(result, folder, *, overwrite=False, figures=True, latex=False):
     """
     Write tables, figures, configuration and report of an audit.
 
@@ -26,6 +26,8 @@ def write_audit(result, folder, *, overwrite=False, figures=True):
         Whether an earlier audit there may be replaced.
     figures : bool, optional
         Whether to draw figures.
+    latex : bool, optional
+        Whether the tables are also set for a paper, as ``latex/*.tex``.
 
     Raises
     ------
@@ -33,10 +35,10 @@ def write_audit(result, folder, *, overwrite=False, figures=True):
         If the folder is there and may not be replaced.
     """
     with whole_folder(folder, overwrite=overwrite, marker=MARKER) as temporary:
-        fill_folder(result, temporary, Path(folder), figures=figures)
+        fill_folder(result, temporary, Path(folder), figures=figures, latex=latex)
 
 
-def fill_folder(result, temporary, folder, *, figures=True):
+def fill_folder(result, temporary, folder, *, figures=True, latex=False):
     """
     Write an audit into a folder that is being made.
 
@@ -50,6 +52,8 @@ def fill_folder(result, temporary, folder, *, figures=True):
         Where they will stand; names of input files are relative to it.
     figures : bool, optional
         Whether to draw figures.
+    latex : bool, optional
+        Whether the tables are also set for a paper, as ``latex/*.tex``.
     """
     from lensfinder_audit.plotting import draw_figures, save_figures
     from lensfinder_audit.report import render_report
@@ -62,6 +66,26 @@ def fill_folder(result, temporary, folder, *, figures=True):
                        command=result.summary.get('command', ''))
     (temporary / MARKER).write_text(text, encoding='utf-8')
     (temporary / 'report.html').write_text(render_report(result, drawn), encoding='utf-8')
+    if latex:
+        write_latex(result, temporary / 'latex')
+
+
+def write_latex(result, folder):
+    """
+    Write the tables of an audit in LaTeX.
+
+    Parameters
+    ----------
+    result : `~lensfinder_audit.audit.AuditResult`
+        The audit.
+    folder : `~pathlib.Path`
+        Where ``tables.tex`` and the tables that it inputs go; made where it is missing.
+    """
+    from lensfinder_audit.report.latex import latex_tables
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in latex_tables(result).items():
+        (folder / f'{name}.tex').write_text(text, encoding='utf-8')
 
 
 def write_tables(result, folder):

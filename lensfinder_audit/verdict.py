@@ -15,6 +15,9 @@ from lensfinder_audit.tables import check_table, schema_meta
 __all__ = ['verdict_table', 'verdict_sentences']
 
 _ORDER = {'use': 0, 'do not use': 1, 'not known': 2}
+_KEY = ('finder', 'operating_point', 'region')
+_WHOLE = 'whole sample'
+_NOWHERE = {'axis': '', 'low': np.nan, 'high': np.nan, 'unit': ''}
 
 
 def verdict_table(tables, *, limits, confidence=0.95):
@@ -34,7 +37,8 @@ def verdict_table(tables, *, limits, confidence=0.95):
     -------
     table : `~astropy.table.QTable`
         Schema ``verdict``: the whole sample and each cell of each axis, *use* first; no
-        surface, because more cells would loosen every bound.
+        surface, because more cells would loosen every bound. ``axis``, ``low``, ``high``
+        and ``unit`` say where a region lies.
 
     Notes
     -----
@@ -42,7 +46,8 @@ def verdict_table(tables, *, limits, confidence=0.95):
     ``1 - (1 - confidence) / m`` for the m cells of both kinds that hold a number
     (Bonferroni). Cells of different axes hold the same objects, which costs power
     and no validity. Lenses that an earlier finder chose say nothing of completeness,
-    so where they are all there is the region is *not known*.
+    so where they are all there is the region is *not known*. What only lenses have, such
+    as an Einstein radius, splits no negatives: there the rate of all negatives counts.
 
     Examples
     --------
@@ -54,16 +59,18 @@ def verdict_table(tables, *, limits, confidence=0.95):
     ------------ -------
     whole sample     use
     """
-    cells = {}
+    cells, places = {}, {}
     for name, table in tables.items():
         kind, _, axis = name.partition('_by_')
         surface = axis and len(table.meta.get('axes') or ()) > 1
         if kind in ('completeness', 'false_positives') and not surface:
-            _collect(cells, table, kind, axis)
+            _collect(cells, places, table, kind, axis)
     n_cells = max(sum(len(found) for found in cells.values()), 1)
     level = 1 - (1 - confidence) / n_cells
-    rows = [{**dict(zip(('finder', 'operating_point', 'region'), key, strict=True)),
-             **_judge(found, limits, level)} for key, found in cells.items()]
+    split = {place['axis'] for key, place in places.items() if 'false_positives' in cells[key]}
+    rows = [{**dict(zip(_KEY, key, strict=True)),
+             **_judge(_with_negatives(cells, key, places[key]['axis'] in split), limits, level),
+             **places[key]} for key in cells]
     rows.sort(key=lambda row: _ORDER[row['verdict']])
     if not rows:
         return None
@@ -74,7 +81,14 @@ def verdict_table(tables, *, limits, confidence=0.95):
     return check_table(table, 'verdict')
 
 
-def _collect(cells, table, kind, axis):
+def _with_negatives(cells, key, split):
+    """Return the cell of a region; one of an axis that splits no negatives takes them all."""
+    whole = cells.get((*key[:2], _WHOLE), {}).get('false_positives')
+    return cells[key] if split or not whole else {'false_positives': whole, 'all': True,
+                                                  **cells[key]}
+
+
+def _collect(cells, places, table, kind, axis):
     """Put the rows of a table to those of the same region; several samples are added up."""
     for row in table:
         if kind == 'completeness' and row['discovery'] != 'independent':
@@ -83,24 +97,26 @@ def _collect(cells, table, kind, axis):
             continue
         if row['reason'] in ('no value', 'in no bin') or row['state'] == 'impossible':
             continue
-        region = _region(table, row, axis) if axis else 'whole sample'
+        region, place = _region(table, row, axis) if axis else (_WHOLE, dict(_NOWHERE))
         key = row['finder'], row['operating_point'], region
+        places.setdefault(key, place)
         cells.setdefault(key, {}).setdefault(kind, []).append(
             (int(row['n']), float(np.nan_to_num(row['n_eff'])), float(row['estimate']),
              row['state'] == 'supported', table.meta.get('interval', 'wilson')))
 
 
 def _region(table, row, axis):
-    """Name a cell by its column and edges."""
+    """Name a cell by its column and edges, and say where it lies."""
     name = axis if f'{axis}_min' in table.colnames or axis in table.colnames else str(
         table.meta['axes'][0])
     if f'{name}_min' not in table.colnames:
-        return f'{name} {row[name]}'
+        return f'{name} {row[name]}', {**_NOWHERE, 'axis': name}
     unit = table[f'{name}_min'].unit
     low, high = (float(getattr(row[f'{name}_{end}'], 'value', row[f'{name}_{end}']))
                  for end in ('min', 'max'))
     words = f'above {low:g}' if np.isinf(high) else f'{low:.4g} to {high:.4g}'
-    return f'{name} {words}' + (f' {unit}' if unit else '')
+    return (f'{name} {words}' + (f' {unit}' if unit else ''),
+            {'axis': name, 'low': low, 'high': high, 'unit': str(unit or '')})
 
 
 def _judge(found, limits, level):
@@ -108,17 +124,17 @@ def _judge(found, limits, level):
                          for kind in ('completeness', 'false_positives'))
     row = {'n_lenses': lenses[0], 'n_negatives': negatives[0], 'completeness_lo': lenses[1],
            'completeness_hi': lenses[2], 'fpr_lo': negatives[1], 'fpr_hi': negatives[2]}
-    bad = []
+    bad, whose = [], ' of all negatives' if 'all' in found else ''
     if lenses[2] < limits.use_completeness:
         bad.append(f'completeness is at most {lenses[2]:.3f}')
     if negatives[1] > limits.use_fpr:
-        bad.append(f'the false-positive rate is at least {negatives[1]:.2g}')
+        bad.append(f'the false-positive rate{whose} is at least {negatives[1]:.2g}')
     good = lenses[1] >= limits.use_completeness and negatives[2] <= limits.use_fpr
     if bad:
         return {**row, 'verdict': 'do not use', 'because': ' and '.join(bad)}
     if good:
         return {**row, 'verdict': 'use', 'because': f'completeness is at least {lenses[1]:.3f} and '
-                f'the false-positive rate at most {negatives[2]:.2g}'}
+                f'the false-positive rate{whose} at most {negatives[2]:.2g}'}
     return {**row, 'verdict': 'not known', 'because': _unknown(lenses, negatives)}
 
 

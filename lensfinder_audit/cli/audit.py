@@ -76,6 +76,8 @@ _LISTS = ('thresholds', 'fprs', 'top_percents', 'budgets', 'by')
 @click.option('--frozen', type=click.Path(dir_okay=False), metavar='FILE',
               help='Frozen evaluation set; refuse a sample that is no longer it.')
 @click.option('--title', help='Title of the report.')
+@click.option('--latex', is_flag=True,
+              help='Also set the tables for a paper: latex/*.tex, for use with booktabs.')
 @click.option('--no-figures', is_flag=True, help='Draw no figures.')
 @click.option('--fail-on', type=click.Choice(['severe', 'warning', 'note', 'never']),
               default='never', show_default=True, help='Exit with 1 on findings as grave as this.')
@@ -105,7 +107,8 @@ def audit_command(ctx, scores, output, example, config, **values):
         check_frozen(result.sample, read_frozen(beside['frozen']), what='the sample')
     result.inputs |= _recorded(beside)
     result.summary['command'] = shlex.join(['lensfinder-audit', *sys.argv[1:]])
-    result.write(output, overwrite=values['overwrite'], figures=not values['no_figures'])
+    result.write(output, overwrite=values['overwrite'], figures=not values['no_figures'],
+                 latex=values['latex'])
     from lensfinder_audit.cli.summary import print_summary
     print_summary(result, output)
     ctx.exit(int(severity_at_least(result.worst(), values['fail_on'])))

@@ -13,7 +13,7 @@ from lensfinder_audit.plotting.style import (NARROW, WIDE, add_note, group_indic
                                              interval_words, new_figure, object_words, panel_title,
                                              plain, sample_style, sample_words, styled, values)
 
-__all__ = ['plot_completeness', 'plot_surface', 'quantity_words']
+__all__ = ['plot_completeness', 'plot_surface', 'panel_figure', 'quantity_words']
 
 _PANEL = ('finder', 'operating_point')
 _SAMPLE = ('tier', 'discovery')
@@ -63,7 +63,7 @@ def plot_completeness(table, *, max_panels=6):
     """
     name, = _axes(table, 1, 'plot_surface' if len(axis_names(table)) == 2 else None)
     panels = group_rows(table, _PANEL)
-    figure, axes = _panel_figure(min(len(panels), max_panels), 2.2 + 0.1 * _n_samples(table))
+    figure, axes = panel_figure(min(len(panels), max_panels), 2.2 + 0.1 * _n_samples(table))
     for panel, (key, rows) in zip(axes, panels, strict=False):
         _draw_curves(panel, rows, name)
         panel.set_title(panel_title(key), loc='left')
@@ -84,7 +84,8 @@ def _axes(table, wanted, other):
     return names
 
 
-def _panel_figure(n_panels, height):
+def panel_figure(n_panels, height):
+    """Make an empty figure of one panel, or of two beside each other and more below."""
     n_cols = 1 if n_panels == 1 else 2
     n_rows = int(np.ceil(n_panels / n_cols))
     return new_figure(NARROW if n_cols == 1 else WIDE, 0.45 + height * n_rows, n_rows=n_rows,
@@ -181,7 +182,7 @@ def plot_surface(table, *, max_panels=4):
     across, up = _axes(table, 2, 'plot_completeness' if len(axis_names(table)) == 1 else None)
     panels = group_rows(table, _PANEL + _SAMPLE)
     shown = panels[:max_panels]
-    figure, axes = _panel_figure(len(shown), 2.6)
+    figure, axes = panel_figure(len(shown), 2.6)
     outside = 0
     for panel, (key, rows) in zip(axes, shown, strict=False):
         outside += _draw_surface(panel, rows, across, up)

@@ -11,6 +11,8 @@ from lensfinder_audit.plotting.places import axis_names, axis_words
 from lensfinder_audit.plotting.ranking import plot_roc, plot_scores
 from lensfinder_audit.plotting.rows import plot_false_positives, plot_overall, plot_purity
 from lensfinder_audit.plotting.style import group_rows, interval_words, mark_simulated, values
+from lensfinder_audit.plotting.together import plot_together
+from lensfinder_audit.plotting.verdict import VERDICTS, plot_verdict
 
 __all__ = ['draw_figures', 'split_quantities', 'SECTIONS']
 
@@ -41,9 +43,10 @@ def draw_figures(result):
         the order of a report. Their number is bounded: what is left out stands
         in the tables.
     """
-    found = [*_score_figures(result), *_fraction_figures(result), *_recovery_figures(result),
-             *_false_positive_figures(result), *_purity_figures(result),
-             *_calibration_figures(result), *_roc_figures(result)]
+    found = [*_verdict_figures(result), *_score_figures(result), *_fraction_figures(result),
+             *_figures_together(result), *_false_positive_figures(result),
+             *_purity_figures(result), *_calibration_figures(result), *_roc_figures(result),
+             *_recovery_figures(result)]
     if result.summary.get('simulated'):
         for item in found:
             mark_simulated(item['figure'])
@@ -91,6 +94,39 @@ def _few_panels(table, *, columns=('finder', 'operating_point')):
     rest = '' if (words == words[0]).all() else (
         f' Drawn at {words[0]}; other operating points are in the table.')
     return table[words == words[0]], rest
+
+
+def _verdict_figures(result):
+    table = result.tables.get('verdict')
+    if table is None or not len(table):
+        return []
+    counts = {word: int((table['verdict'] == word).sum()) for word in VERDICTS}
+    return [_item('verdict', 'verdict', plot_verdict(table),
+                  'Where each finder can be used, where not, and where nothing is known. Every '
+                  'cell holds its verdict in words; bounds hold for all of them at once and stand in '
+                  'the table.',
+                  'Verdict on each region that was searched: ' + ', '.join(
+                      f'{n} {word}' for word, n in counts.items() if n))]
+
+
+def _figures_together(result):
+    """Draw real lenses and injections on one axis, where both were measured along it."""
+    found = []
+    for name, recovery in _named(result.tables, 'recovery'):
+        table, names = result.tables.get(name.replace('recovery', 'completeness', 1)), axis_names(
+            recovery)
+        part = None if table is None else split_quantities(table).get('completeness')
+        if part is None or len(names) != 1:
+            continue
+        (part, rest), words = _few_panels(part), axis_words(part, names[0])
+        found.append(_item(
+            'completeness', name.replace('recovery', 'completeness_and_recovery', 1),
+            plot_together(part, recovery, names[0]),
+            f'Completeness on independently found lenses, and the recovered fraction of '
+            f'injections, against {words}. Where they differ, either the injections are not '
+            f'like the known lenses or the known lenses are not like all lenses.{rest}',
+            f'Completeness on lenses and recovered fraction of injections in bins of {words}'))
+    return found
 
 
 def _score_figures(result):

@@ -42,7 +42,7 @@ def lens_galleries(sample, finder, images_of, *, threshold, n=2 * _COLUMNS, simu
     sheets = [('samples', 'lenses', _spread(recovered, n),
                f'Recovered lenses, from the highest score of {finder} to the lowest above {at}, '
                'evenly spaced in rank. Above each: score, Einstein radius, arc S/N where known.'),
-              ('completeness', 'missed_lenses', missed[:n],
+              ('missed', 'missed_lenses', missed[:n],
                f'Missed lenses: the {min(n, len(missed))} lowest scores of {finder} of the '
                f'{len(missed)} below {at}.')]
     return [_sheet(section, name, images_of(rows), [_lens_words(sample[row], finder)

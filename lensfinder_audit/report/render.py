@@ -39,12 +39,12 @@ def render_report(result, figures=()):
     """
     return render_page(
         summary=result.summary, paragraph=summary_sentences(result.summary),
-        findings=_findings(result.findings), verdict=_verdict(result),
-        sections=make_sections(result, figures),
+        findings=_findings(result.findings), verdict=_verdict(result, figures),
+        sections=make_sections(result, figures), repeated=_repeated(result.summary),
         options=result.summary.get('options') or result.options)
 
 
-def render_page(*, summary, paragraph, findings, verdict, sections, options):
+def render_page(*, summary, paragraph, findings, verdict, sections, options, repeated=''):
     """
     Put words, tables and figures on the page that all reports share.
 
@@ -58,11 +58,13 @@ def render_page(*, summary, paragraph, findings, verdict, sections, options):
     findings : list of dict
         ``severity``, ``check``, ``finding``, ``evidence`` and ``advice``.
     verdict : dict
-        ``sentences`` and ``table``.
+        ``sentences``, ``table`` and, where there are some, ``figures``.
     sections : list of dict
         As `~lensfinder_audit.report.sections.make_sections` returns them.
     options : object
         What the run was told.
+    repeated : str, optional
+        The command line that does it all again.
 
     Returns
     -------
@@ -72,12 +74,12 @@ def render_page(*, summary, paragraph, findings, verdict, sections, options):
     environment = Environment(loader=PackageLoader('lensfinder_audit', 'templates'),
                               autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, finalize=_printable)
-    for section in sections:
-        section['figures'] = [_picture(item) for item in section['figures']]
+    for section in (verdict, *sections):
+        section['figures'] = [_picture(item) for item in section.get('figures', ())]
     return environment.get_template('report.html').render(
         summary=summary, paragraph=paragraph, findings=findings, verdict=verdict,
         severities=severity_words({'severity': [item['severity'] for item in findings]}),
-        sections=sections,
+        sections=sections, repeated=repeated,
         inputs=_inputs(summary.get('inputs') or []), options=_yaml(options))
 
 
@@ -92,10 +94,18 @@ def _picture(item):
             'wide': width > 450}
 
 
-def _verdict(result):
-    """Return the sentences of the verdict and its table."""
-    table = people_table(result.tables.get('verdict'), title='Every region that was judged')
-    return {'sentences': result.summary.get('verdict') or [], 'table': table}
+def _verdict(result, figures):
+    """Return the sentences of the verdict, its figures and its table."""
+    table = people_table(result.tables.get('verdict'), title='Every region that was judged',
+                         drop=('axis', 'low', 'high', 'unit'))
+    return {'sentences': result.summary.get('verdict') or [], 'table': table,
+            'figures': [item for item in figures if item['section'] == 'verdict']}
+
+
+def _repeated(summary):
+    """Return the command that makes the audit again, where it was of files or the example."""
+    known = summary.get('inputs') or summary.get('example')
+    return 'lensfinder-audit audit --config audit.yaml -o again' if known else ''
 
 
 def _findings(findings):

@@ -27,22 +27,28 @@ _TITLES = {
         'Recovered fraction, way of discovery unknown', 'For these lenses the sample does not say '
         'how they were found. Some may come from an earlier finder, so their fraction is kept '
         'apart from completeness.'),
-    'recovery': (
-        'Injection and recovery', 'Lensed sources injected into galaxies of the sample, and the '
-        'fraction that the finder recovers. It holds for sources and lenses like the injected '
-        'ones; on fewer hosts than the stated minimum a cell is unsupported.'),
     'false_positives': (
         'False positives', 'The fraction of objects taken to be negatives at or above the '
         'threshold. Lenses that hide among the negatives count as false positives here.'),
     'purity': (
         'Purity', 'The fraction of lenses among selected objects, at the stated prevalence; '
         'another prevalence gives another purity.'),
+    'missed': (
+        'Missed lenses', 'The lenses that the finder scores lowest, with the conditions under '
+        'which they were seen.'),
     'calibration': (
         'Calibration', 'What a score means as a probability. A score becomes a probability only '
         'at a prevalence.'),
     'ranking': (
         'Ranking', 'How well scores order lenses before negatives. All lenses count alike here, '
         'however they were found.'),
+    'ensemble': (
+        'Ensemble', 'How alike the finders are at the same operating point, and what only one of '
+        'them selects.'),
+    'recovery': (
+        'Injections beside real lenses', 'Lensed sources injected into galaxies of the sample, '
+        'and the fraction that the finder recovers. It holds for sources and lenses like the injected '
+        'ones; on fewer hosts than the stated minimum a cell is unsupported.'),
     'checks': ('Checks', 'What the checks measured, whether or not it made a finding.'),
     'further': ('Further tables', ''),
 }
