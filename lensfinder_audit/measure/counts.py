@@ -161,7 +161,7 @@ def total_intervals(n_recovered, n, factor, *, method='jeffreys', confidence=0.9
     ...     print('{taken_as}: {n_eff:.0f} [{lo:.3f}, {hi:.3f}]'.format(**row))
     independent injections: 1600 [0.063, 0.089]
     scatter about the model: 400 [0.052, 0.104]
-    whole pools: 76 [0.030, 0.150]
+    whole pools: 95 [0.034, 0.141]
     """
     k, n = np.asarray(n_recovered, dtype=float), np.asarray(n, dtype=float)
     p = k.sum() / n.sum()
