@@ -103,8 +103,8 @@ def _verdict_figures(result):
     counts = {word: int((table['verdict'] == word).sum()) for word in VERDICTS}
     return [_item('verdict', 'verdict', plot_verdict(table),
                   'Where each finder can be used, where not, and where nothing is known. Every '
-                  'cell holds its verdict in words; bounds hold for all of them at once and stand in '
-                  'the table.',
+                  'cell holds its verdict in words; bounds hold for all of them at once and stand '
+                  'in the table.',
                   'Verdict on each region that was searched: ' + ', '.join(
                       f'{n} {word}' for word, n in counts.items() if n))]
 

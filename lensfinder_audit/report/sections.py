@@ -47,8 +47,8 @@ _TITLES = {
         'them selects.'),
     'recovery': (
         'Injections beside real lenses', 'Lensed sources injected into galaxies of the sample, '
-        'and the fraction that the finder recovers. It holds for sources and lenses like the injected '
-        'ones; on fewer hosts than the stated minimum a cell is unsupported.'),
+        'and the fraction that the finder recovers. It holds for sources and lenses like the '
+        'injected ones; on fewer hosts than the stated minimum a cell is unsupported.'),
     'checks': ('Checks', 'What the checks measured, whether or not it made a finding.'),
     'further': ('Further tables', ''),
 }
