@@ -68,7 +68,13 @@ _CHECKED = {
     'known_lenses': 'Objects in catalogues of known lenses',
     'leakage': 'Objects near those that were trained on',
     'completeness_with_label_noise': 'Completeness at the stated purity of tiers',
-    'response': 'Scores of changed stamps', 'realism': 'Injections beside real lenses'}
+    'response': 'Scores of changed stamps', 'realism': 'Injections beside real lenses',
+    'batch': 'Scores of the same stamps in other batches',
+    'near_duplicates': 'Stamps of different names that show the same pixels',
+    'transfer': 'Fits to one half of the sky, and what they predict of the other',
+    'sensitivity': 'Conclusions under every choice', 'match': 'Arcs of injections and of lenses',
+    'pools': 'Hosts behind every cell of the injections',
+    'band_order': 'Fluxes of stamps and of the catalogue in every order of the bands'}
 
 _FRACTIONS = {'completeness': 'completeness', 'agreement': 'agreement',
               'unknown': 'recovered fraction'}
