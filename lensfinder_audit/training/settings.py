@@ -175,7 +175,7 @@ def load_settings(preset, changes=None):
     >>> from lensfinder_audit.training.settings import load_settings
     >>> settings = load_settings('paper4-shielded-resnet', {'epochs': '2'})
     >>> settings.network, settings.epochs, settings.learning_rate, settings.accumulation
-    ('shielded_resnet', 2, 0.0005, 16)
+    ('shielded_resnet', 2, 0.0005, 32)
     """
     changes = {name: _value(name, value) for name, value in (changes or {}).items()}
     if isinstance(preset, TrainingSettings):
