@@ -3,7 +3,7 @@
 Run two ensemble studies and write their tables for the documentation.
 
 ``python docs/make_ensemble_tables.py mock WORK`` renders a mock survey in WORK, trains the networks
-of ``docs/ensemble_mock.yaml`` (13 small ones, some minutes; what is trained is found again) and
+of ``docs/ensemble_mock.yaml`` (11 small ones, some minutes; what is trained is found again) and
 writes ``docs/ensemble_mock.inc`` and figures. ``python docs/make_ensemble_tables.py scores FOLDER
 WORK`` reads ``candidate_scores_storfer.csv`` in FOLDER and writes ``docs/ensemble_scores.inc``.
 """
