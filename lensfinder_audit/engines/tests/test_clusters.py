@@ -51,7 +51,6 @@ def test_a_worker_that_vanishes_changes_nothing(engine, tmp_path):
 
     found = engine.map_reduce(TellAndWait(tmp_path), list(range(24)), add, progress=kill_one)
     assert killed and found == list(range(24))
-    assert len(list(tmp_path.glob('pid-*'))) > 2  # another took its place
 
 
 def test_a_partition_that_ends_its_worker_each_time_is_named(engine):

@@ -85,7 +85,8 @@ def test_death_of_a_worker_is_told():
 def test_no_worker_is_left_behind_when_the_caller_stops():
     with pytest.raises(KeyboardInterrupt):
         LocalEngine(workers=2).map_reduce(process_of, range(50), union, progress=ignore)
-    assert not multiprocessing.active_children()
+    left = [process.name for process in multiprocessing.active_children()]
+    assert not [name for name in left if 'Dask' not in name]  # a cluster of other tests
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no SIGINT for one process')
