@@ -51,6 +51,8 @@ class AuditResult:
     galleries : list of dict, optional
         Figures of stamps that go into the report, as
         ``lensfinder_audit.plotting.galleries`` makes them.
+    store : `~lensfinder_audit.cutouts.CutoutStore`, optional
+        Stamps of the objects, of which galleries are drawn where none are given.
     """
 
     tables: dict
@@ -60,6 +62,7 @@ class AuditResult:
     options: AuditOptions
     inputs: dict = field(default_factory=dict)
     galleries: list = field(default_factory=list)
+    store: object = None
 
     def worst(self):
         """Return the gravest severity among the findings, empty without any."""
@@ -166,12 +169,15 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, inje
     if options.sensitivity:
         findings = _other_choices(tables, measured, findings, options, progress)
     _judge(measured, findings, summary, options)
+    from lensfinder_audit.audit_extras import extra_tables
+    measured |= extra_tables(sample, measured, options, injections=opened['injections'])
     files = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
              for role, found in inputs.items() if found}
     for table in [*measured.values(), findings]:
         table.meta |= {'inputs': files, 'survey': options.survey,
                        'package_version': lensfinder_audit.__version__}
-    return AuditResult(measured, findings, sample, summary, options, inputs)
+    return AuditResult(measured, findings, sample, summary, options, inputs,
+                       store=opened['store'])
 
 
 def prepare(scores, negatives, conditions, options, *, measure):

@@ -11,27 +11,26 @@ from pathlib import Path
 
 import numpy as np
 from astropy import units as u
-from astropy.table import vstack
 
 from lensfinder_audit.audit import audit
+from lensfinder_audit.audit_extras import recovery_tables
 from lensfinder_audit.classifiers.demo_network import DemoNetwork, model_card
 from lensfinder_audit.config import InputFile
 from lensfinder_audit.exceptions import ConfigError
 from lensfinder_audit.files import whole_folder, write_whole
 from lensfinder_audit.manifest import cutout_keys
 from lensfinder_audit.measure.binning import Axis
-from lensfinder_audit.measure.completeness import completeness_table
 from lensfinder_audit.mock_cutouts import write_mock_survey
 from lensfinder_audit.mock_sample import ARC_SNR_LIMIT
 from lensfinder_audit.output import MARKER, fill_folder
 from lensfinder_audit.plotting.galleries import (false_positive_gallery, injection_gallery,
                                                  lens_galleries)
-from lensfinder_audit.realism_gate import NOT_MEASURED, gate_meta, gate_table, sampled_images
+from lensfinder_audit.realism_gate import gate_meta, gate_table, sampled_images
 from lensfinder_audit.recovery import inject, injected_images
 from lensfinder_audit.scoring import score_manifest
 from lensfinder_audit.simulators.sie_sersic import SieSersic
 
-__all__ = ['run_demo', 'recovery_tables', 'AUDIT_OPTIONS', 'RECOVERY_AXES', 'THETA_E']
+__all__ = ['run_demo', 'AUDIT_OPTIONS', 'RECOVERY_AXES', 'THETA_E']
 
 _NAME = 'demo_network'
 _SEEING = (0.7, 1.1, 1.2, 1.3, 1.4, 1.5, 2.5)
@@ -132,53 +131,12 @@ def _measured(manifest, store, folder, n_injections, seed, tell):
     gate, told = _gate(manifest, injections, store, finder, seed)
     result = audit(folder / 'scores.parquet', gate=gate, **AUDIT_OPTIONS)
     points = result.tables['operating_points']
-    result.tables |= recovery_tables(injections, points, n_resamples=AUDIT_OPTIONS['n_resamples'],
+    result.tables |= recovery_tables(injections, points, axes=RECOVERY_AXES,
+                                     n_resamples=AUDIT_OPTIONS['n_resamples'],
                                      realism=told)
     result.summary['remarks'] = _remarks(scores, injections)
     tell('audit', 1, 1)
     return result, injections
-
-
-def recovery_tables(injections, operating_points, *, axes=RECOVERY_AXES, n_resamples=4000,
-                    realism=NOT_MEASURED):
-    """
-    Measure which injections are recovered at the operating points of an audit.
-
-    Parameters
-    ----------
-    injections : `~astropy.table.QTable`
-        As `~lensfinder_audit.recovery.inject` returns them.
-    operating_points : `~astropy.table.QTable`
-        Of an audit: ``finder``, ``operating_point``, ``threshold``.
-    axes : sequence of sequence of `~lensfinder_audit.measure.binning.Axis`, optional
-        One table is made for each.
-    n_resamples : int, optional
-        Bootstrap resamples.
-    realism : dict or str, optional
-        As `~lensfinder_audit.realism_gate.gate_meta` returns it, for the ``meta``.
-
-    Returns
-    -------
-    tables : dict of str to `~astropy.table.QTable`
-        Schema ``completeness``; groups are distinct hosts.
-    """
-    found = {}
-    for by in axes:
-        name = f'recovery_by_{"_and_".join(axis.name for axis in by)}' if by else 'recovery'
-        parts = []
-        for point in operating_points:
-            part = completeness_table(injections, threshold=float(point['threshold']), by=list(by),
-                                      score='score', group='host', n_resamples=n_resamples)
-            for column in ('operating_point', 'finder'):
-                part.add_column(np.full(len(part), str(point[column])), name=column, index=0)
-            part['threshold'] = float(point['threshold'])
-            part['quantity'] = np.full(len(part), 'recovered fraction of injections')
-            parts.append(part)
-        found[name] = vstack(parts, metadata_conflicts='silent')
-        found[name].meta |= {'objects': 'injections', 'injections': dict(injections.meta),
-                             'realism': realism}
-        found[name].meta.pop('threshold')
-    return found
 
 
 def _gate(manifest, injections, store, finder, seed, *, most=200):
@@ -243,7 +201,8 @@ def _galleries(result, manifest, injections, store, seed):
     def images_of(rows):
         return store.get(keys[rows])
 
-    return [*lens_galleries(sample, _NAME, images_of, threshold=threshold, simulated=True),
+    return [*lens_galleries(sample, _NAME, images_of, threshold=threshold, simulated=True,
+                            conditions=('psfsize_r', 'nobs_z', 'type')),
             *false_positive_gallery(sample, _NAME, images_of, simulated=True),
             *_injections_beside_lenses(sample, manifest, injections, store, images_of, seed)]
 

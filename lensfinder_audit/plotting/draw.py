@@ -7,6 +7,7 @@ import numpy as np
 from lensfinder_audit.plotting.calibration import (plot_reliability, plot_score_to_probability,
                                                    prevalence_words)
 from lensfinder_audit.plotting.completeness import plot_completeness, plot_surface
+from lensfinder_audit.plotting.galleries import store_galleries
 from lensfinder_audit.plotting.places import axis_names, axis_words
 from lensfinder_audit.plotting.ranking import plot_roc, plot_scores
 from lensfinder_audit.plotting.rows import plot_false_positives, plot_overall, plot_purity
@@ -51,7 +52,7 @@ def draw_figures(result):
         for item in found:
             mark_simulated(item['figure'])
             item['caption'] += ' Simulated data.'
-    return found + list(result.galleries)
+    return found + (list(result.galleries) or store_galleries(result))
 
 
 def split_quantities(table):

@@ -2,14 +2,54 @@
 """Which stamps of an audit are worth a look: contact sheets with captions."""
 import numpy as np
 
+from lensfinder_audit.manifest import cutout_keys
 from lensfinder_audit.plotting.gallery import contact_sheet
+from lensfinder_audit.plotting.store_sheet import sheet_bands
 
-__all__ = ['lens_galleries', 'false_positive_gallery', 'injection_gallery']
+__all__ = ['lens_galleries', 'false_positive_gallery', 'injection_gallery', 'store_galleries']
 
 _COLUMNS = 7
 
+# What the first line above a lens says.
+_SAID = ('theta_e', 'arc_snr')
 
-def lens_galleries(sample, finder, images_of, *, threshold, n=2 * _COLUMNS, simulated=False):
+
+def store_galleries(result):
+    """
+    Draw the galleries of an audit that was given the stamps of its objects.
+
+    Parameters
+    ----------
+    result : `~lensfinder_audit.audit.AuditResult`
+        With a ``store``, or without one.
+
+    Returns
+    -------
+    figures : list of dict
+        Recovered lenses, missed lenses and the worst false positives of the first finder
+        at its first operating point, of the objects that have a stamp.
+    """
+    store, points = getattr(result, 'store', None), result.tables.get('operating_points')
+    if store is None or points is None or 'object_id' not in result.sample.colnames:
+        return []
+    keys = cutout_keys(result.sample)
+    held = ~store.missing(keys)
+    sample, keys, finder = result.sample[held], keys[held], str(points['finder'][0])
+    planes = [store.bands.index(band) for band in sheet_bands(store)]
+    by = list(dict.fromkeys(name.strip() for item in result.options.by for name in
+                            item.split(',')))
+    simulated = bool(result.summary.get('simulated'))
+
+    def images_of(rows):
+        return store.get(keys[rows])[:, planes]
+
+    return [*lens_galleries(sample, finder, images_of, threshold=float(points['threshold'][0]),
+                            simulated=simulated, conditions=by),
+            *false_positive_gallery(sample, finder, images_of, simulated=simulated)]
+
+
+def lens_galleries(sample, finder, images_of, *, threshold, n=2 * _COLUMNS, simulated=False,
+                   conditions=()):
     """
     Draw lenses that a finder recovers and lenses that it misses.
 
@@ -27,6 +67,9 @@ def lens_galleries(sample, finder, images_of, *, threshold, n=2 * _COLUMNS, simu
         Stamps in a sheet, at most.
     simulated : bool, optional
         Whether the sheets say that they are simulated.
+    conditions : sequence of str, optional
+        Columns that stand above each missed lens in a second line; those beyond what fits,
+        or not in the sample, are left out.
 
     Returns
     -------
@@ -39,14 +82,19 @@ def lens_galleries(sample, finder, images_of, *, threshold, n=2 * _COLUMNS, simu
     lenses = lenses[np.argsort(-score[lenses], kind='stable')]
     recovered, missed = lenses[score[lenses] >= threshold], lenses[score[lenses] < threshold][::-1]
     at = f'the threshold {threshold:.4g}'
+    names = [name for name in conditions if name in sample.colnames and name not in _SAID][:4]
+    below = f' Below that: {", ".join(names)}.' if names else ''
     sheets = [('samples', 'lenses', _spread(recovered, n),
                f'Recovered lenses, from the highest score of {finder} to the lowest above {at}, '
                'evenly spaced in rank. Above each: score, Einstein radius, arc S/N where known.'),
               ('missed', 'missed_lenses', missed[:n],
                f'Missed lenses: the {min(n, len(missed))} lowest scores of {finder} of the '
-               f'{len(missed)} below {at}.')]
+               f'{len(missed)} below {at}. Above each: score, Einstein radius, arc S/N where '
+               f'known.{below}')]
     return [_sheet(section, name, images_of(rows), [_lens_words(sample[row], finder)
-                                                    for row in rows], caption, simulated)
+                                                    for row in rows], caption, simulated,
+                   second=[_conditions(sample[row], names) for row in rows]
+                   if names and section == 'missed' else None)
             for section, name, rows, caption in sheets if len(rows)]
 
 
@@ -127,12 +175,19 @@ def _lens_words(row, finder=None):
     return '  '.join(words)
 
 
+def _conditions(row, names):
+    values = [_plain(row[name]) for name in names]
+    return ' '.join(f'{value:.3g}' if np.asarray(value).dtype.kind in 'fiu' else str(value)
+                    for value in values)
+
+
 def _plain(value):
     return getattr(value, 'value', value)
 
 
-def _sheet(section, name, images, titles, caption, simulated, *, columns=_COLUMNS):
-    figure = contact_sheet(images, titles=titles, columns=columns, simulated=simulated)
+def _sheet(section, name, images, titles, caption, simulated, *, columns=_COLUMNS, second=None):
+    figure = contact_sheet(images, titles=titles, second=second, columns=columns,
+                           simulated=simulated)
     if simulated:
         caption += ' Simulated data.'
     return {'name': name, 'figure': figure, 'caption': caption, 'alt': caption.partition('.')[0],

@@ -43,8 +43,8 @@ _TITLES = {
         'Ranking', 'How well scores order lenses before negatives. All lenses count alike here, '
         'however they were found.'),
     'ensemble': (
-        'Ensemble', 'How alike the finders are at the same operating point, and what only one of '
-        'them selects.'),
+        'Ensemble', 'What the finders select together at the same operating point, and what only '
+        'one of them does. The commands "diversity" and "ensemble" measure more.'),
     'recovery': (
         'Injections beside real lenses', 'Lensed sources injected into galaxies of the sample, '
         'and the fraction that the finder recovers. It holds for sources and lenses like the '
@@ -83,7 +83,7 @@ _STEMS = {'recovery': ('recovered fraction', {'n': 'injections', 'n_groups': 'ho
                                                       'n': 'negatives'}),
           'purity': ('purity', {})}
 _PLACED = ('operating_points', 'conditions', 'roc', 'verdict', 'ranking', 'reliability',
-           'calibration', 'score_to_probability')
+           'calibration', 'score_to_probability', 'discovery_sets')
 _MOST_SCORES = 25
 
 
@@ -113,6 +113,7 @@ def make_sections(result, figures):
     tables['ranking'] = [people_table(result.tables.get('ranking'), title='Ranking statistics')]
     _add_fractions(tables, result.tables)
     _add_calibration(tables['calibration'], result.tables)
+    tables['ensemble'] = [_common(result.tables.get('discovery_sets'))]
     for name, table in result.tables.items():
         if name in _CHECKED:
             tables['checks'].append(people_table(table, title=_CHECKED[name]))
@@ -136,6 +137,16 @@ def _add_fractions(tables, results):
             if name == stem or name.startswith(f'{stem}_by_'):
                 tables[stem].append(people_table(table, title=_by(table), estimate=estimate,
                                                  names=names))
+
+
+def _common(table):
+    """Lay out which finders select what, with a word for those that none selects."""
+    if table is None:
+        return None
+    table = table.copy()
+    table['found_by'] = [str(name) or 'none of them' for name in table['found_by']]
+    return people_table(table, title='Who finds what', estimate='fraction of all lenses',
+                        names={'found_by': 'selected by'}, drop=('n_finders',))
 
 
 def _by(table):

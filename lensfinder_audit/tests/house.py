@@ -37,7 +37,7 @@ _PARTS = {
         'mock_sample', 'mock_cutouts', 'scoring', 'training',
         'combiners', 'combine'),
     3: ('measure',),
-    4: ('audit', 'audit_inputs', 'realism_gate', 'sensitivity', 'composition', 'config',
+    4: ('audit', 'audit_inputs', 'audit_extras', 'realism_gate', 'sensitivity', 'composition', 'config',
         'findings', 'output', 'plotting', 'report', 'validation',
         'selection_file',
         'ensemble', 'example', 'demo', 'paired_samples', 'checks', 'verdict'),

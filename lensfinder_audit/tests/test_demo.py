@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from lensfinder_audit.classifiers.demo_network import DemoNetwork, model_card
 from lensfinder_audit.cli import main
 from lensfinder_audit.cutouts import CutoutStore
-from lensfinder_audit.demo import recovery_tables
+from lensfinder_audit.audit_extras import recovery_tables
 from lensfinder_audit.files import read_table
 from lensfinder_audit.mock_cutouts import write_mock_survey
 from lensfinder_audit.mock_sample import ARC_SNR_LIMIT
