@@ -53,6 +53,8 @@ class AuditResult:
         ``lensfinder_audit.plotting.galleries`` makes them.
     store : `~lensfinder_audit.cutouts.CutoutStore`, optional
         Stamps of the objects, of which galleries are drawn where none are given.
+    injected : tuple, optional
+        Injections and the store of their images, or `None` for each.
     """
 
     tables: dict
@@ -63,6 +65,7 @@ class AuditResult:
     inputs: dict = field(default_factory=dict)
     galleries: list = field(default_factory=list)
     store: object = None
+    injected: tuple = ()
 
     def worst(self):
         """Return the gravest severity among the findings, empty without any."""
@@ -177,7 +180,7 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, inje
         table.meta |= {'inputs': files, 'survey': options.survey,
                        'package_version': lensfinder_audit.__version__}
     return AuditResult(measured, findings, sample, summary, options, inputs,
-                       store=opened['store'])
+                       store=opened['store'], injected=(opened['injections'], opened['images']))
 
 
 def prepare(scores, negatives, conditions, options, *, measure):

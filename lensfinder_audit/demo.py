@@ -24,7 +24,7 @@ from lensfinder_audit.mock_cutouts import write_mock_survey
 from lensfinder_audit.mock_sample import ARC_SNR_LIMIT
 from lensfinder_audit.output import MARKER, fill_folder
 from lensfinder_audit.plotting.galleries import (false_positive_gallery, injection_gallery,
-                                                 lens_galleries)
+                                                 lens_galleries, nearest_injections)
 from lensfinder_audit.realism_gate import gate_meta, gate_table, sampled_images
 from lensfinder_audit.recovery import inject, injected_images
 from lensfinder_audit.scoring import score_manifest
@@ -210,7 +210,7 @@ def _galleries(result, manifest, injections, store, seed):
 def _injections_beside_lenses(sample, manifest, injections, store, images_of, seed, *, n=7):
     lenses = np.flatnonzero(np.asarray(sample['label']).astype(bool))
     lenses = np.random.default_rng(seed).choice(lenses, min(n, len(lenses)), replace=False)
-    near = _nearest(sample[lenses], injections)
+    near = nearest_injections(sample[lenses], injections)
     row_of = {str(key): row for row, key in enumerate(manifest['object_id'])}
     images = []
     for row in injections[near]:
@@ -219,16 +219,3 @@ def _injections_beside_lenses(sample, manifest, injections, store, images_of, se
         images.append(injected_images(host, [row['seed']], store, simulator)[0][0])
     return injection_gallery(sample[lenses], injections[near], images_of(lenses), np.array(images),
                              simulated=True)
-
-
-def _nearest(lenses, injections):
-    """Find for each lens the injection nearest in the logarithms of radius and S/N, each once."""
-    places = [np.stack([np.log(np.asarray(getattr(table[name], 'value', table[name]), dtype=float))
-                        for name in ('theta_e', 'arc_snr')], axis=1)
-              for table in (lenses, injections)]
-    found = []
-    for place in places[0]:
-        distance = ((places[1] - place) ** 2).sum(axis=1)
-        distance[found] = np.inf
-        found.append(int(np.nanargmin(distance)))
-    return found

@@ -6,7 +6,8 @@ from lensfinder_audit.manifest import cutout_keys
 from lensfinder_audit.plotting.gallery import contact_sheet
 from lensfinder_audit.plotting.store_sheet import sheet_bands
 
-__all__ = ['lens_galleries', 'false_positive_gallery', 'injection_gallery', 'store_galleries']
+__all__ = ['lens_galleries', 'false_positive_gallery', 'injection_gallery', 'nearest_injections',
+           'store_galleries']
 
 _COLUMNS = 7
 
@@ -27,7 +28,8 @@ def store_galleries(result):
     -------
     figures : list of dict
         Recovered lenses, missed lenses and the worst false positives of the first finder
-        at its first operating point, of the objects that have a stamp.
+        at its first operating point, of the objects that have a stamp; lenses beside
+        injections, where the images of these were kept.
     """
     store, points = getattr(result, 'store', None), result.tables.get('operating_points')
     if store is None or points is None or 'object_id' not in result.sample.colnames:
@@ -45,7 +47,57 @@ def store_galleries(result):
 
     return [*lens_galleries(sample, finder, images_of, threshold=float(points['threshold'][0]),
                             simulated=simulated, conditions=by),
-            *false_positive_gallery(sample, finder, images_of, simulated=simulated)]
+            *false_positive_gallery(sample, finder, images_of, simulated=simulated),
+            *_beside_lenses(sample, images_of, result.injected, planes, simulated)]
+
+
+def _beside_lenses(sample, images_of, injected, planes, simulated):
+    """Draw lenses above the injections that are most like them, where their images were kept."""
+    injections, images = injected or (None, None)
+    lenses = np.flatnonzero(np.asarray(sample['label']).astype(bool))
+    if images is None or not len(lenses) or 'object_id' not in injections.colnames:
+        return []
+    keys = np.asarray(injections['object_id']).astype(str)
+    kept = np.flatnonzero(~images.missing(keys))
+    if not len(kept):
+        return []
+    lenses = _spread(lenses, min(_COLUMNS, len(kept)))
+    alike = _comparable(sample[lenses]) and _comparable(injections[kept])
+    chosen = kept[nearest_injections(sample[lenses], injections[kept])] if alike else _spread(
+        kept, len(lenses))
+    return injection_gallery(sample[lenses], injections[chosen], images_of(lenses),
+                             images.get(keys[chosen])[:, planes], simulated=simulated, alike=alike)
+
+
+def _comparable(table):
+    return all(name in table.colnames and (np.asarray(_plain(table[name]), dtype=float) > 0).all()
+               for name in _SAID)
+
+
+def nearest_injections(lenses, injections):
+    """
+    Find for each lens the injection nearest in Einstein radius and arc signal to noise.
+
+    Parameters
+    ----------
+    lenses : (n,) `~astropy.table.Table`
+        With ``theta_e`` and ``arc_snr``.
+    injections : (m,) `~astropy.table.Table`
+        With the same, and no fewer.
+
+    Returns
+    -------
+    rows : list of int
+        Row of the injection of each lens, each once, by the distance in logarithms.
+    """
+    places = [np.stack([np.log(np.asarray(_plain(table[name]), dtype=float)) for name in _SAID],
+                       axis=1) for table in (lenses, injections)]
+    found = []
+    for place in places[0]:
+        distance = ((places[1] - place) ** 2).sum(axis=1)
+        distance[found] = np.inf
+        found.append(int(np.nanargmin(distance)))
+    return found
 
 
 def lens_galleries(sample, finder, images_of, *, threshold, n=2 * _COLUMNS, simulated=False,
@@ -135,7 +187,7 @@ def false_positive_gallery(sample, finder, images_of, *, per_family=2, simulated
                    f'{finder}; the number is the score.', simulated)]
 
 
-def injection_gallery(lenses, injections, lens_images, injected, *, simulated=False):
+def injection_gallery(lenses, injections, lens_images, injected, *, simulated=False, alike=True):
     """
     Draw lenses in one row and injections like them in the next.
 
@@ -148,18 +200,20 @@ def injection_gallery(lenses, injections, lens_images, injected, *, simulated=Fa
         Their flux in nanomaggies.
     simulated : bool, optional
         Whether the sheet says that it is simulated.
+    alike : bool, optional
+        Whether each injection was chosen to be like the lens above it.
 
     Returns
     -------
     figures : list of dict
         One sheet.
     """
+    below = ('below each, the injection nearest to it in Einstein radius and arc signal to noise '
+             '(S/N).' if alike else 'below, injections; both evenly spaced through their tables.')
     images = np.concatenate([lens_images, injected])
     titles = [_lens_words(row) for table in (lenses, injections) for row in table]
     return [_sheet('recovery', 'injections_beside_lenses', images, titles,
-                   'Above, lenses of the sample; below each, the injection nearest to it in '
-                   'Einstein radius and arc signal to noise (S/N).', simulated,
-                   columns=len(lenses))]
+                   f'Above, lenses of the sample; {below}', simulated, columns=len(lenses))]
 
 
 def _spread(rows, n):

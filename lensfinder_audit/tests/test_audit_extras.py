@@ -18,6 +18,7 @@ QUICK = {'fprs': [0.02], 'n_resamples': 100, 'by': ['psfsize_r', 'type']}
 
 @pytest.fixture(scope='module')
 def result():
+    """Audit a sample with injections that have no images."""
     rng = np.random.default_rng(1)
     injections = QTable({'host': np.arange(300).astype(str), 'score': rng.random(300),
                          'psfsize_r': rng.uniform(1, 1.6, 300) * u.arcsec})
@@ -93,6 +94,23 @@ def test_missed_lenses_are_shown_with_their_conditions(result):
     families = [panel.get_title().split()[0] for panel in found['worst_false_positives'][
         'figure'].axes if panel.get_title()]
     assert families == ['none', 'none', 'ring', 'ring']
+
+
+@pytest.mark.parametrize('alike', [True, False])
+def test_injections_stand_below_lenses(result, alike):
+    injections = QTable({'object_id': [f'i-{row}' for row in range(20)],
+                         'theta_e': np.linspace(0.5, 2.4, 20), 'arc_snr': np.full(20, 9.0)})
+    sample = result.sample[result.sample['label']].copy()
+    if alike:
+        sample['theta_e'], sample['arc_snr'] = 1.0, 9.0
+    shown = SimpleNamespace(sample=sample, tables=result.tables, options=result.options,
+                            summary=result.summary, store=Stamps(),
+                            injected=(injections, Stamps()))
+    sheet = [item for item in store_galleries(shown) if item['section'] == 'recovery'][0]
+    below = [panel.get_title() for panel in sheet['figure'].axes if panel.images][7:]
+    assert ('nearest to it' in sheet['caption']) == alike
+    assert below[0] == ('1.0" S/N 9' if alike else '0.5" S/N 9')
+    assert len(below) == 7 and (alike or len(set(below)) == 7)
 
 
 def test_the_command_that_repeats_an_audit_of_files_is_told(result):
