@@ -120,6 +120,8 @@ def _parted(success, values, side, names, mass, unit):
              'n_success': int(success[other].sum()), **blank} for here, there, _, other in ways]
     enough = min((int((success[half] == outcome).sum()) for half in (side, ~side)
                   for outcome in (True, False)), default=0)
+    if not enough:  # nothing to fit, and no spread to scale by
+        return rows
     design = _design(values)
     if enough < max(_LEAST, 3 * design.shape[1]):
         return rows

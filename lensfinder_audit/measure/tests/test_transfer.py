@@ -55,6 +55,12 @@ def test_too_few_are_not_tested_and_missing_values_are_left_out():
     assert rows[0]['n'] + rows[1]['n'] == 2000
 
 
+def test_objects_without_any_complete_row_are_not_tested():
+    rows = transfer_rows(np.ones(5, bool), {'x': np.full(5, np.nan)},
+                         {('north', 'south'): np.arange(5) < 2})
+    assert [row['n'] for row in rows] == [0, 0] and np.isnan(rows[0]['p_value'])
+
+
 @pytest.mark.parametrize('turned', [False, True])
 def test_the_check_speaks_where_halves_differ(turned):
     ra, dec, seeing, found = study(turned=turned)
