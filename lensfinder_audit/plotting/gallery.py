@@ -68,7 +68,7 @@ def contact_sheet(images, *, titles=None, second=None, columns=7, scales=GRZ_SCA
     height = width / columns * (1.02 + 0.12 * (words is not None) + 0.1 * (second is not None))
     n_rows = -(-len(images) // columns)
     figure, axes = new_figure(width, n_rows * height + 0.25, n_rows=n_rows, n_cols=columns)
-    figure.get_layout_engine().set(h_pad=0.01, w_pad=0.01, hspace=0, wspace=0)
+    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.01, hspace=0, wspace=0)
     for panel in axes:
         panel.set_axis_off()
     for number, (panel, image) in enumerate(zip(axes, images, strict=False)):

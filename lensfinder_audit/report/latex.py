@@ -38,16 +38,17 @@ def latex_tables(result):
         does not hold are left out. ``tables`` inputs them all. They need the package
         ``booktabs`` and nothing else; every word of the audit is escaped.
     """
-    found = {}
+    found, group = {}, result.summary.get('group')
     _set(found, 'verdict', _verdict(result.tables.get('verdict')))
     _set(found, 'findings', _findings(result.findings))
     for name, table in result.tables.items():
         stem, _, axis = name.partition('_by_')
         if stem == 'completeness' and (axis or name == stem):
-            _set(found, name, [_fractions(part, _QUANTITIES[section], name, 'lenses')
+            _set(found, name, [_fractions(part, _QUANTITIES[section], name, 'lenses', group)
                                for section, part in split_quantities(table).items()])
         elif stem == 'false_positives':
-            _set(found, name, [_fractions(table, 'False-positive rates', name, 'negatives')])
+            _set(found, name, [_fractions(table, 'False-positive rates', name, 'negatives',
+                                          group)])
     _set(found, 'calibration', _calibration(result.tables.get('calibration')))
     version = result.summary['package_version']
     files = {name: _HEAD.format(version=escape(version), stem=name) + text
@@ -80,7 +81,8 @@ def _verdict(table):
                ('$n_\\mathrm{lens}$', _whole(table, 'n_lenses')), ('Completeness', ends[0]),
                ('$n_\\mathrm{neg}$', _whole(table, 'n_negatives')),
                ('False-positive rate', ends[1])]
-    return [tabular(columns, caption=caption, label='verdict', fixed=('Finder', 'Operating point'))]
+    return [tabular(columns, caption=caption, label='verdict', fixed=('Finder', 'Operating point'),
+                    widths={'Region': _P.format(0.24)})]
 
 
 def _ends(table, name):
@@ -97,10 +99,10 @@ def _findings(table):
                if name in table.colnames]
     return [tabular(columns, caption='Findings of the audit on its own sample, the finder and '
                     'itself, the gravest first.', label='findings',
-                    widths={'Finding': _P.format(0.45), 'Advice': _P.format(0.38)})]
+                    widths={'Finding': _P.format(0.47), 'Advice': _P.format(0.33)})]
 
 
-def _fractions(table, what, name, objects):
+def _fractions(table, what, name, objects, group):
     if not len(table):
         return ''
     axes = axis_names(table)
@@ -115,15 +117,14 @@ def _fractions(table, what, name, objects):
     caption = f'{what} by {escape(by)}.' if axes else f'{what} of whole samples.'
     caption += f' {_interval_caption(table)} $n$: {objects}'
     if 'n_groups' in table.colnames:
-        caption += f'; $n_\\mathrm{{groups}}$: {_groups(table)}'
+        caption += f'; $n_\\mathrm{{groups}}$: {_groups(group)}'
     label = f'{name}:{what.split(" ")[0].lower()}' if objects == 'lenses' else name
     return tabular(columns, caption=caption + '.', label=label,
                    fixed=('Finder', 'Operating point', 'Tier'))
 
 
-def _groups(table):
-    cluster = table.meta.get('cluster')
-    return f'values of {escape(cluster)} resampled together' if cluster else 'independent groups'
+def _groups(group):
+    return f'values of {escape(group)}, resampled together' if group else 'independent groups'
 
 
 def _interval_caption(table):
@@ -165,7 +166,7 @@ def _calibration(table):
     level = f' at {number(100 * confidence)} per cent' if confidence else ''
     return [tabular(columns, caption='Calibration statistics, with errors from the interval named '
                     f'in the row{level}. No prevalence: that of the sample.', label='calibration',
-                    fixed=('Finder',))]
+                    fixed=('Finder',), widths={'Interval': _P.format(0.32)})]
 
 
 def _texts(table, name):

@@ -170,6 +170,7 @@ def _one(rows, heads, kinds, caption, label, part):
     rest = f' (part {part + 1})' if part else ''
     return '\n'.join([
         r'\begin{table*}', r'\centering', rf'\caption{{{caption}{rest}}}',
-        rf'\label{{tab:{label}{f"-{part + 1}" if part else ""}}}', r'\small',
+        rf'\label{{tab:{label}{f"-{part + 1}" if part else ""}}}',
+        r'\footnotesize\setlength{\tabcolsep}{4pt}',
         rf'\begin{{tabular}}{{{kinds}}}', r'\toprule', ' & '.join(heads) + r' \\', r'\midrule',
         body, r'\bottomrule', r'\end{tabular}', r'\end{table*}', ''])

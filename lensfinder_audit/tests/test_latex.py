@@ -71,7 +71,7 @@ def test_words_of_the_audit_are_no_commands(files):
 def test_captions_name_the_interval_and_what_is_counted(files):
     caption, = re.findall(r'\\caption\{(.*)\}\n', files['false_positives_by_psfsize_r'])
     assert 'Errors are the 95 \\% Wilson interval.' in caption and '$n$: negatives' in caption
-    assert '$n_\\mathrm{groups}$: values of group' in caption
+    assert '$n_\\mathrm{groups}$: values of group, resampled together' in caption
     assert 'Bonferroni' in files['verdict']
 
 
