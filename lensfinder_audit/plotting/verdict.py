@@ -64,13 +64,14 @@ def plot_verdict(table, *, max_panels=4):
 
 
 def _lines(table):
-    """Return the name of each line and its cells, which are (where, verdict)."""
+    """Return the name of each line, its cells, which are (where, verdict), and their room."""
     found = []
     groups = group_rows(table, ('axis', 'unit'))
     for key, rows in sorted(groups, key=lambda item: item[0].get('axis', '') != ''):
         name, cells = _axis_name(key), _cells(rows, key.get('axis', ''))
-        found += [(name if start == 0 else '', cells[start:start + _ACROSS])
-                  for start in range(0, len(cells), _ACROSS)]
+        room = -(-len(cells) // -(-len(cells) // _ACROSS))  # lines of one axis are alike
+        found += [(name if start == 0 else '', cells[start:start + room], max(room, 3))
+                  for start in range(0, len(cells), room)]
     return found
 
 
@@ -98,9 +99,9 @@ def _draw_panel(panel, lines):
     panel.set_axis_off()
     panel.set_xlim(0, WIDE - 0.15)
     panel.set_ylim(len(lines), 0)
-    for number, (name, cells) in enumerate(lines):
+    for number, (name, cells, room) in enumerate(lines):
         panel.text(0, number + 0.5, plain(name, longest=30), ha='left', va='center', fontsize=7)
-        width = (WIDE - 0.15 - _MARGIN) / max(len(cells), 3)
+        width = (WIDE - 0.15 - _MARGIN) / room
         for place, (where, verdict) in enumerate(cells):
             _draw_cell(panel, (_MARGIN + place * width, number + 0.06), width, where, verdict)
 

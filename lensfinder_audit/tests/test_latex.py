@@ -10,6 +10,7 @@ from astropy.table import QTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lensfinder_audit.cli.tests.running import run
 from lensfinder_audit.findings import Limits
 from lensfinder_audit.output import write_latex
 from lensfinder_audit.report.latex import latex_tables
@@ -94,7 +95,7 @@ def test_agreement_and_completeness_are_tables_apart(files):
 
 
 @given(st.text())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_words_are_escaped(text):
     tex = escape(text)
     plain = tex
@@ -108,7 +109,7 @@ def test_any_words_are_escaped(text):
 
 
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e3), st.floats(0, 1e3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_number_is_a_closed_formula(value, below, above):
     for tex in (number(value), with_errors(value, value - below, value + above)):
         assert tex.startswith('$') and tex.endswith('$') and tex.count('$') == 2 and balanced(tex)
@@ -134,6 +135,13 @@ def test_long_tables_go_on_in_another():
     assert text.count('\\begin{table*}') == 3 and '(part 3)' in text and 'tab:x-3' in text
     assert sorted(re.findall(r'^(\d+) \\\\', text, re.MULTILINE), key=int) == [
         str(item) for item in range(100)]
+
+
+def test_the_command_writes_them_beside_the_report(tmp_path):
+    assert run('audit', '--example', '--resamples', '100', '--no-figures', '--latex', '-o',
+               tmp_path / 'out').exit_code == 0
+    names = {path.stem for path in (tmp_path / 'out' / 'latex').iterdir()}
+    assert {'tables', 'verdict', 'completeness', 'false_positives'} <= names
 
 
 def test_pdflatex_sets_every_table(result, tmp_path):
