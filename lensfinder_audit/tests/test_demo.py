@@ -43,7 +43,7 @@ def test_report_holds_galleries_recovery_and_what_it_cannot_show(demo):
                  'recovery_by_theta_e_and_psfsize_r', 'completeness_by_theta_e', 'roc'):
         assert (folder / 'figures' / f'{name}.png').stat().st_size > 5000
         assert (folder / 'figures' / f'{name}.pdf').exists()
-    assert 'Injection and recovery' in page and 'What this cannot show' in page
+    assert 'Injections beside real lenses' in page and 'What this cannot show' in page
     assert 'What this cannot show' in output and 'by arc S/N' in output
 
 
