@@ -121,7 +121,8 @@ def with_errors(value, low, high):
     power = 0
     largest = max(abs(low), abs(high), abs(value))
     if 0 < largest < 1e-3:
-        power = int(np.floor(np.log10(abs(value) or largest)))
+        leading = abs(value) if abs(value) > 1e-3 * largest else largest
+        power = max(int(np.floor(np.log10(leading))), -300)
     value, low, high = (item * 10.0**-power for item in (value, low, high))
     half = (high - low) / 2
     decimals = int(np.clip(np.ceil(-np.log10(half)) + 1, 0, 8)) if half > 0 else 4

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 from astropy.table import QTable
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lensfinder_audit.cli.tests.running import run
@@ -109,6 +109,8 @@ def test_any_words_are_escaped(text):
 
 
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e3), st.floats(0, 1e3))
+@example(2e-311, 0.0, 7e-10)
+@example(5e-324, 0.0, 5e-324)
 @settings(max_examples=60, deadline=None)
 def test_any_number_is_a_closed_formula(value, below, above):
     for tex in (number(value), with_errors(value, value - below, value + above)):
