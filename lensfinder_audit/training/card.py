@@ -21,7 +21,7 @@ def make_card(network, settings, plan):
         The network.
     settings : `~lensfinder_audit.training.settings.TrainingSettings`
         How it is trained.
-    plan : `~lensfinder_audit.training.run.Plan`
+    plan : ``lensfinder_audit.training.plan.Plan``
         What it is trained on.
 
     Returns
