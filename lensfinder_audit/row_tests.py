@@ -12,7 +12,7 @@ import numpy as np
 
 from lensfinder_audit.exceptions import ConfigError, did_you_mean
 
-__all__ = ['Condition', 'parse_rules', 'read_condition', 'only_keys']
+__all__ = ['Condition', 'read_condition', 'only_keys']
 
 
 def _among(values, allowed):
@@ -85,43 +85,6 @@ class Condition:
         tests = self.tests.get(column, {})
         return str(name) in {str(item) for item in tests.get('in', [name])} and str(name) not in {
             str(item) for item in tests.get('not_in', ())}
-
-
-def parse_rules(text, label, *, begins='cuts:'):
-    """
-    Read a YAML file of rules.
-
-    Parameters
-    ----------
-    text : str
-        What the file holds.
-    label : str
-        How messages call it.
-    begins : str, optional
-        A key that it should have.
-
-    Returns
-    -------
-    found : dict
-        Values by key, not checked.
-
-    Raises
-    ------
-    ConfigError
-        If it is not YAML, or no mapping.
-    """
-    import yaml
-
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, 'problem_mark', None)
-        place = f' at line {mark.line + 1}, column {mark.column + 1}' if mark else ''
-        raise ConfigError(f'{label}: is not YAML{place}: {getattr(error, "problem", error)}'
-                          ) from error
-    if not isinstance(found, dict):
-        raise ConfigError(f'{label}: holds no rules; it should begin with "{begins}"')
-    return found
 
 
 def read_condition(tests, where):

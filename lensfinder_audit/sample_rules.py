@@ -7,19 +7,18 @@ They are a YAML file that anyone can change. These ship with the package:
 of seeing, depth and reddening; ``artefacts`` keeps what the masks of the others cut.
 """
 from dataclasses import asdict, dataclass, field
-from importlib.resources import files
 from math import inf
 from pathlib import Path
 
 from lensfinder_audit.exceptions import ConfigError, did_you_mean
-from lensfinder_audit.row_tests import only_keys, parse_rules, read_condition
+from lensfinder_audit.preset_files import read_preset
+from lensfinder_audit.row_tests import only_keys, read_condition
 
 __all__ = ['SampleRules', 'load_rules', 'PRESETS']
 
 #: Names of the rules that ship with the package.
 PRESETS = ('paper4', 'all', 'conditions', 'artefacts')
 
-_FOLDER = 'lensfinder_audit.data'
 _SECTIONS = {'cuts': dict, 'exclusion_radius': (int, float), 'strata': dict, 'confusers': dict,
              'sampling': dict, 'columns': dict, 'keep': list}
 _SAMPLING = ('negatives_per_positive', 'confuser_fraction')
@@ -120,12 +119,7 @@ def load_rules(source):
     >>> rules.exclusion_radius, rules.cuts['type'].tests
     (11.0, {'type': {'in': ['SER', 'DEV', 'REX']}})
     """
-    path = Path(source)
-    if str(source) in PRESETS:
-        text, label = (files(_FOLDER) / f'negatives_{source}.yaml').read_text(), str(source)
-    else:
-        text, label = _read(path), str(path)
-    found = parse_rules(text, label)
+    found, label, _ = read_preset(source, 'negatives', PRESETS, what='rules', begins='cuts')
     for key, value in found.items():
         if key not in _SECTIONS:
             raise ConfigError(f'{label}: has an unknown key {key!r}.'
@@ -133,16 +127,6 @@ def load_rules(source):
         if not isinstance(value, _SECTIONS[key]) or isinstance(value, bool):
             raise ConfigError(f'{label}: {key} cannot be {value!r}')
     return _rules(found, label)
-
-
-def _read(path):
-    if not path.is_file():
-        raise ConfigError(f'{path}: there is no such file or preset. Presets are {list(PRESETS)}.'
-                          f'{did_you_mean(path.name, PRESETS)}')
-    try:
-        return path.read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{path}: cannot be read: {error}') from error
 
 
 def _rules(found, label):

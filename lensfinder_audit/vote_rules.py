@@ -7,15 +7,15 @@ with the package.
 """
 import re
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from lensfinder_audit.exceptions import ConfigError, TableError, did_you_mean
-from lensfinder_audit.row_tests import only_keys, parse_rules, read_condition
+from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.preset_files import read_preset
+from lensfinder_audit.row_tests import only_keys, read_condition
 
 __all__ = ['VoteRules', 'load_vote_rules', 'vote_classes', 'place_by_name']
 
@@ -78,10 +78,7 @@ def load_vote_rules(source='galaxy_zoo'):
     >>> list(rules.classes), rules.classes['merger'][0].tests
     (['merger', 'ring', 'spiral'], {'merger': {'above': 0.5}})
     """
-    label = str(source)
-    text = ((files('lensfinder_audit.data') / f'votes_{source}.yaml').read_text()
-            if label in PRESETS else _read(Path(source)))
-    found = parse_rules(text, label, begins='classes:')
+    found, label, _ = read_preset(source, 'votes', PRESETS, what='rules', begins='classes')
     only_keys(found, _SECTIONS, label)
     least, names = found.get('least_votes', 0), found.get('names', {})
     if not isinstance(least, int | float) or isinstance(least, bool) or not 0 <= least < np.inf:
@@ -93,16 +90,6 @@ def load_vote_rules(source='galaxy_zoo'):
     return VoteRules(label if label in PRESETS else Path(label).name,
                      {name: _conditions(lines, f'{label}: classes: {name}')
                       for name, lines in found['classes'].items()}, names, float(least))
-
-
-def _read(path):
-    if not path.is_file():
-        raise ConfigError(f'{path}: there is no such file of rules. Presets are {list(PRESETS)}.'
-                          f'{did_you_mean(path.name, PRESETS)}')
-    try:
-        return path.read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{path}: cannot be read: {error}') from error
 
 
 def _conditions(lines, where):

@@ -5,12 +5,12 @@ The file of an ensemble study: models, subsets, budgets, combiners.
 It is YAML that anyone can change. ``domain_split`` and ``scores`` ship with the package.
 """
 from dataclasses import asdict, dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 from lensfinder_audit.combiners.storage import METHODS
 from lensfinder_audit.ensemble.study_values import check_keys, check_value
 from lensfinder_audit.exceptions import ConfigError, did_you_mean
+from lensfinder_audit.preset_files import read_preset
 
 __all__ = ['Model', 'Study', 'load_study', 'EXAMPLES', 'JOINT', 'ROLES']
 
@@ -23,7 +23,6 @@ JOINT = ('union', 'intersection')
 #: What a model is there for.
 ROLES = ('member', 'baseline', 'control', 'stratified', 'random')
 
-_FOLDER = 'lensfinder_audit.data'
 _TRAINED = ('subset', 'lenses', 'fraction', 'seed', 'preset', 'settings')
 _LOADED = {'column': ('score_kind',),
            'scores': ('score', 'key', 'match_radius', 'score_kind'),
@@ -184,8 +183,8 @@ def load_study(source):
     >>> list(study.members), study.combiners
     (['A', 'B', 'C', 'D'], ['mean', 'meta_learner', 'union', 'intersection'])
     """
-    text, label, folder = _text(source)
-    found = _parse(text, label)
+    found, label, folder = read_preset(source, 'ensemble', EXAMPLES, what='study',
+                                       begins='members')
     names = [name for name in Study.__dataclass_fields__ if name != 'folder']
     check_keys(found, names, label)
     for name in ('members', 'budgets'):
@@ -197,34 +196,6 @@ def load_study(source):
     _check_models(study, label)
     _check_words(study, label)
     return study
-
-
-def _text(source):
-    path = Path(source)
-    if str(source) in EXAMPLES:
-        return (files(_FOLDER) / f'ensemble_{source}.yaml').read_text(), str(source), Path()
-    if not path.is_file():
-        raise ConfigError(f'{path}: there is no such study. Studies that ship are '
-                          f'{list(EXAMPLES)}.{did_you_mean(path.name, EXAMPLES)}')
-    try:
-        return path.read_text(encoding='utf-8'), str(path), path.parent
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{path}: cannot be read: {error}') from error
-
-
-def _parse(text, label):
-    import yaml
-
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, 'problem_mark', None)
-        place = f' at line {mark.line + 1}, column {mark.column + 1}' if mark else ''
-        raise ConfigError(f'{label}: is not YAML{place}: {getattr(error, "problem", error)}'
-                          ) from error
-    if not isinstance(found, dict):
-        raise ConfigError(f'{label}: holds no study; it should begin with "members:"')
-    return found
 
 
 def _model(name, role, entry, seed):

@@ -17,7 +17,7 @@ FLOORS = {
 # The first part of a module's name below the package decides its floor.
 _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
-        'vocabulary', '_readers', '_scratch', '_fits', 'psf',
+        'vocabulary', 'preset_files', '_readers', '_scratch', '_fits', 'psf',
         'psf_models', 'psfex', '_convolution', '_convolution_kernel', '_convolution_numpy'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
         'cutouts', '_cutout_writer', '_cutout_draft', '_cutout_kernel', '_cutout_layout',
