@@ -5,19 +5,13 @@ Compiled parts of `lensfinder_audit._convolution`, with the same numbers.
 Importing this module imports numba.
 """
 import numpy as np
-from numba import njit
+
+from lensfinder_audit._compiled import compiled
 
 __all__ = ['lit_box', 'times_mirrored', 'put']
 
 
-def _compiled(function):
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def lit_box(image):
     """
     Return the rows and columns of a stamp that hold light.
@@ -46,7 +40,7 @@ def lit_box(image):
     return first, last, *_ends(columns)
 
 
-@_compiled
+@compiled
 def _ends(lit):
     first, last = 0, len(lit)
     while last > 0 and not lit[last - 1]:
@@ -56,7 +50,7 @@ def _ends(lit):
     return first, last
 
 
-@_compiled
+@compiled
 def times_mirrored(numbers, part, product):
     """
     Multiply rows of a spectrum by a factor that is the same for opposite frequencies.
@@ -80,7 +74,7 @@ def times_mirrored(numbers, part, product):
                 product[band, row, column] = source[row, column] * factor[column]
 
 
-@_compiled
+@compiled
 def put(whole, out, first_row, first_column, n_rows, n_columns):
     """Write the corner of an array where it belongs in another, zeros around it."""
     bands, ny, nx = out.shape

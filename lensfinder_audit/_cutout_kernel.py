@@ -6,7 +6,8 @@ Importing this module imports numba. The kernel releases the interpreter lock an
 starts no threads of its own.
 """
 import numpy as np
-from numba import njit
+
+from lensfinder_audit._compiled import compiled
 
 __all__ = ['encode', 'decode']
 
@@ -14,14 +15,7 @@ _MISSING = np.int16(-32768)
 _NAN = np.float32(np.nan)
 
 
-def _compiled(function):
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def decode(shard, rows, scales, out, places):
     """Do what `lensfinder_audit._cutout_packing.decode_numpy` does, bit by bit the same."""
     n_bands, height, width = shard.shape[1:]
@@ -35,7 +29,7 @@ def decode(shard, rows, scales, out, places):
                     to[x] = _NAN if value == _MISSING else np.float32(value) * scale
 
 
-@_compiled
+@compiled
 def encode(flux, rows, scales, out):
     """Do what `lensfinder_audit._cutout_packing.encode_numpy` does."""
     n_bands, height, width = flux.shape[1:]

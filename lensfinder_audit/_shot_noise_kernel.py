@@ -5,19 +5,13 @@ Compiled part of `lensfinder_audit._shot_noise`, with the same numbers.
 Importing this module imports numba.
 """
 import numpy as np
-from numba import njit
+
+from lensfinder_audit._compiled import compiled
 
 __all__ = ['expect', 'add_counts']
 
 
-def _compiled(function):
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def expect(light, gain, dark):
     """
     Return which pixels are bright, what they expect, and what the others expect together.
@@ -62,7 +56,7 @@ def expect(light, gain, dark):
     return bright, expected, sums.sum()
 
 
-@_compiled
+@compiled
 def add_counts(host, light, bright, counts, arrivals, gain, out):
     """
     Add counted electrons to the image of a host.

@@ -5,8 +5,8 @@ Compiled loop of `lensfinder_audit.measure.resampling`; imported where it is use
 It gives the numbers that the NumPy path there gives.
 """
 import numpy as np
-from numba import njit
 
+from lensfinder_audit._compiled import compiled
 from lensfinder_audit.measure.multinomial import MIX, STEP
 
 MIX_1, MIX_2 = MIX
@@ -14,7 +14,7 @@ _27, _30, _31, _32 = (np.uint64(shift) for shift in (27, 30, 31, 32))
 _LOW = np.uint64(2**32 - 1)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def draw_units(starts, first, counts):
     """Count how often each unit is drawn within its layer, counts (n_resamples, n_units)."""
     one = np.uint8(1)

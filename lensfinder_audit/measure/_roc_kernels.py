@@ -5,15 +5,15 @@ Compiled loop of `lensfinder_audit.measure.roc_bootstrap`; imported where it is 
 It does what `draw_counts` and the NumPy path there do, one resample at a time.
 """
 import numpy as np
-from numba import njit
 
+from lensfinder_audit._compiled import compiled
 from lensfinder_audit.measure.multinomial import MIX, STEP
 
 MIX_1, MIX_2 = MIX
 _11, _27, _30, _31 = (np.uint64(shift) for shift in (11, 27, 30, 31))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _uniform(counter):
     z = (counter ^ (counter >> _30)) * MIX_1
     z = (z ^ (z >> _27)) * MIX_2
@@ -21,7 +21,7 @@ def _uniform(counter):
     return np.float64(z >> _11) * 2.0**-53
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _draw_units(plan, layer, counter, counts):
     """
     Draw the units of a layer for several resamples, counts (n_resamples, n_units).
@@ -44,7 +44,7 @@ def _draw_units(plan, layer, counter, counts):
             counts[i, unit] = least[t] + np.int64(k)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _draw(plan, counter, counts):
     """Draw all layers; `counter` moves on."""
     first, items, home = plan[0], plan[1], plan[2]
@@ -60,7 +60,7 @@ def _draw(plan, counter, counts):
                 counts[i, home[items[layer] + np.int64(_uniform(counter[i]) * n)]] += 1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _sum_runs(entries, counts, runs):
     run, side, unit, weight = entries
     runs[:] = 0
@@ -68,7 +68,7 @@ def _sum_runs(entries, counts, runs):
         runs[run[j], side[j]] += counts[unit[j]] * weight[j]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _measure(runs, fpr, rounding, out):
     """Write AUC, area up to the last FPR, and TPR at the others."""
     n_negative, n_positive = runs[:, 0].sum(), runs[:, 1].sum()
@@ -98,7 +98,7 @@ def _measure(runs, fpr, rounding, out):
     out[2:] /= n_positive
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def resample_block(plan, entries, n_runs, fpr, rounding, starts, out):
     """Fill the rows of ``out``, one per resample; ``starts`` are their counters."""
     counter = starts.copy()

@@ -11,7 +11,8 @@ The median is that of a quickselect on the few values that a sample brackets
 numba looks at the sign of every other one.
 """
 import numpy as np
-from numba import njit
+
+from lensfinder_audit._compiled import compiled
 
 __all__ = ['normalize_planes']
 
@@ -19,14 +20,7 @@ _SAMPLE = 96  # values that bracket the median
 _REACH = 14  # ranks of the sample on either side, about three standard deviations
 
 
-def _compiled(function):
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def _move_below(values, low, high, pivot):
     """Bring what is less than the pivot to the front; return where the rest begins."""
     border = low
@@ -38,7 +32,7 @@ def _move_below(values, low, high, pivot):
     return border
 
 
-@_compiled
+@compiled
 def _move_equal(values, low, high, pivot):
     """The same for what equals the pivot, where nothing is less."""
     border = low
@@ -50,7 +44,7 @@ def _move_equal(values, low, high, pivot):
     return border
 
 
-@_compiled
+@compiled
 def _select(values, high, k):
     """Order ``values[:high]`` just enough that ``values[k]`` is the k-th smallest."""
     low, one = np.uintp(0), np.uintp(1)
@@ -67,7 +61,7 @@ def _select(values, high, k):
     return values[k]
 
 
-@_compiled
+@compiled
 def _bracket(values, work):
     """Return two values that very likely lie on either side of the median."""
     step = len(values) // _SAMPLE
@@ -78,7 +72,7 @@ def _bracket(values, work):
     return low, _select(work, size, np.uintp(middle + _REACH))
 
 
-@_compiled
+@compiled
 def _between(values, low, high, work):
     """Copy what lies from low to high; return how many do and how many are less."""
     n_below, n = np.uintp(0), np.uintp(0)
@@ -90,7 +84,7 @@ def _between(values, low, high, work):
     return n, n_below
 
 
-@_compiled
+@compiled
 def _median(values, work):
     """Median; ``work`` has one element more than the values."""
     middle, n_below, one = np.uintp(len(values) // 2), np.uintp(0), np.uintp(1)
@@ -110,7 +104,7 @@ def _median(values, work):
     return (lower + upper) * np.float32(0.5)
 
 
-@_compiled
+@compiled
 def normalize_planes(planes, inside, clip, out):
     """
     Normalise image planes.

@@ -13,6 +13,8 @@ import math
 import numpy as np
 from numba import njit
 
+from lensfinder_audit import _compiled
+
 __all__ = ['compiled', 'inlined', 'log32', 'exp32', 'atan32', 'atanh32']
 
 # Products and sums are not contracted: which ones are depends on what was put into what, so a run
@@ -27,11 +29,8 @@ _BIAS, _MANTISSA, _ROOT_HALF = _I(127), _I(23), _I(0x3f3504f3)  # layout of a fl
 
 
 def compiled(function):
-    """Compile a function that releases the interpreter lock, from a cache where there is one."""
-    try:
-        return njit(cache=True, nogil=True, **_OPTIONS)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return njit(nogil=True, **_OPTIONS)(function)
+    """Compile a function as all of this package are, without contraction."""
+    return _compiled.compiled(function, **_OPTIONS)
 
 
 def inlined(function):

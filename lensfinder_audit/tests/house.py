@@ -18,7 +18,8 @@ FLOORS = {
 _PARTS = {
     0: ('exceptions', 'survey', 'tables', 'files', 'interfaces', 'plugins', 'testing',
         'vocabulary', 'preset_files', '_readers', '_scratch', '_fits', 'psf',
-        'psf_models', 'psfex', '_convolution', '_convolution_kernel', '_convolution_numpy'),
+        'psf_models', 'psfex', '_compiled', '_convolution', '_convolution_kernel',
+        '_convolution_numpy'),
     1: ('surveys', 'sources', 'crossmatch', 'strata', 'negatives', 'splits', 'manifest',
         'cutouts', '_cutout_writer', '_cutout_draft', '_cutout_kernel', '_cutout_layout',
         '_cutout_packing', '_cutout_shards', 'stamps', 'exposures', 'engines',
