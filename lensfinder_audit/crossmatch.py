@@ -51,7 +51,7 @@ def sky_positions(table, *, what='the table'):
 
 def _degrees(column, what):
     kind = getattr(column, 'dtype', np.dtype(float)).kind
-    if kind not in 'fiu':
+    if kind not in 'fiu' and len(column):  # an empty column of a CSV file has no type
         raise TableError(f'{what} must hold degrees; it holds {"text" if kind in "USO" else kind}, '
                          f'such as {str(column[0])!r}')
     values = np.asarray(getattr(column, 'value', column), dtype=float)

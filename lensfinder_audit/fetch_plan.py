@@ -95,6 +95,8 @@ def plan_fetch(objects, *, bricks=None, output=None, conditions=()):
     >>> plan_fetch(objects).tasks
     [brick 0101p000 (2 objects), brick 0103p000 (1 objects)]
     """
+    if not len(objects):
+        raise TableError('the table of objects has no rows; there is nothing to fetch')
     keys = _keys(objects)
     place = sky_positions(objects, what='the table of objects')
     known = np.isfinite(place.ra.deg)

@@ -492,3 +492,9 @@ def test_another_layout_and_service_are_a_file(tmp_path):
 def test_what_does_not_exist_is_refused(make, words):
     with pytest.raises((ConfigError, TableError), match=words):
         make()
+
+
+def test_a_table_without_rows_is_named():
+    empty = Table({name: np.array([], str) for name in ('object_id', 'ra', 'dec')})
+    with pytest.raises(TableError, match='has no rows; there is nothing to fetch'):
+        plan_fetch(empty)
