@@ -11,11 +11,11 @@ import hashlib
 import numpy as np
 from astropy.table import QTable
 
+from lensfinder_audit._split_sample import CUTOUT_WIDTH
 from lensfinder_audit.crossmatch import sky_positions
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.files import read_table, write_whole
 from lensfinder_audit.sky_index import SkyIndex
-from lensfinder_audit.split_check import CUTOUT_WIDTH
 from lensfinder_audit.tables import require_columns
 
 __all__ = ['freeze', 'write_frozen', 'read_frozen', 'frozen_problems', 'check_frozen',

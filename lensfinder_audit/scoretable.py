@@ -18,7 +18,8 @@ from lensfinder_audit.tables import require_columns
 from lensfinder_audit.vocabulary import independence
 
 __all__ = ['ROLES', 'guess_roles', 'guess_finders', 'guess_score_kind', 'declared_score_kind',
-           'read_labels', 'standard_sample', 'join_negatives', 'stack_alike', 'training_words']
+           'read_labels', 'standard_sample', 'join_negatives', 'stack_alike', 'training_words',
+           'means_trained']
 
 #: Roles of columns, each with the names under which it is usually found.
 ROLES = {
@@ -334,6 +335,29 @@ def training_words(values, *, what='the score table'):
                          f'{np.flatnonzero(bad)[0]} with {str(words[bad][0])!r}; known splits are '
                          'train, val and test')
     return np.select(known, list(_TRAINING), 'unknown')
+
+
+def means_trained(words):
+    """
+    Tell which words say that an object was trained on.
+
+    Parameters
+    ----------
+    words : (n,) array_like of str
+        Names of splits, or yes and no.
+
+    Returns
+    -------
+    trained : (n,) `~numpy.ndarray` of bool
+        Any other word, and none, says that it was not, or nothing.
+
+    Examples
+    --------
+    >>> from lensfinder_audit.scoretable import means_trained
+    >>> means_trained(['train', 'val', 'yes', '']).tolist()
+    [True, False, True, False]
+    """
+    return np.isin(np.char.lower(np.asarray(words, dtype=str)), list(_TRAINING['yes']))
 
 
 def _check_roles(roles, constants):

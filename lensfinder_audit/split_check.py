@@ -11,20 +11,12 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from lensfinder_audit.crossmatch import sky_positions
-from lensfinder_audit.exceptions import TableError
-from lensfinder_audit.scoretable import guess_roles, read_labels
+from lensfinder_audit._split_sample import (CUTOUT_WIDTH, SAME_OBJECT, SplitFindings,
+                                            SplitSample)
 from lensfinder_audit.sky_index import nearest_of_others
-from lensfinder_audit.splits import NSIDE, SCHEMES, SEED, expected_splits, sky_pixels
-from lensfinder_audit.tables import require_columns
+from lensfinder_audit.splits import NSIDE, SEED
 
 __all__ = ['SplitReport', 'verify_splits', 'random_overlap', 'CUTOUT_WIDTH', 'SAME_OBJECT']
-
-#: Side of a published cutout, 101 pixels of 0.262 arcsec.
-CUTOUT_WIDTH = 26.462 * u.arcsec
-
-#: Positions nearer than this are taken to be one object.
-SAME_OBJECT = 1.0 * u.arcsec
 
 
 @dataclass(frozen=True)
@@ -51,8 +43,8 @@ class SplitReport:
         return not (self.checks['state'] == 'failed').any()
 
 
-def verify_splits(table, *, scheme='70/15/15', seed=SEED, nside=NSIDE, key=None,
-                  cutout=CUTOUT_WIDTH, what='the table'):
+def verify_splits(table, *, scheme=None, seed=SEED, nside=NSIDE, key=None, cutout=CUTOUT_WIDTH,
+                  derive=True, frozen=None, what='the table'):
     """
     Check every row of a split table.
 
@@ -62,13 +54,20 @@ def verify_splits(table, *, scheme='70/15/15', seed=SEED, nside=NSIDE, key=None,
         With ``ra``, ``dec`` and ``split``; ``healpix``, ``label`` and a key are
         used where they are there.
     scheme : str, optional
-        One of `~lensfinder_audit.splits.SCHEMES`.
+        One of `~lensfinder_audit.splits.SCHEMES`; without it ``'70/15/15'`` where a row is
+        in ``test``, else ``'70/30'``.
     seed, nside : int, optional
         Of the hash and of the pixels.
     key : str, optional
         Column that names objects; guessed without it.
     cutout : `~astropy.units.Quantity`, optional
         Width of a cutout: what lies nearer is in the image of its neighbour.
+    derive : bool, optional
+        Whether pixels and splits are derived again; without it only what sets of any
+        names share is looked for.
+    frozen : `~astropy.table.Table`, optional
+        A frozen evaluation set, as `~lensfinder_audit.frozen.read_frozen` returns it:
+        nothing of it may be trained on, and its splits must still be it.
     what : str, optional
         How a message calls the table.
 
@@ -91,11 +90,14 @@ def verify_splits(table, *, scheme='70/15/15', seed=SEED, nside=NSIDE, key=None,
     >>> verify_splits(table).passed
     True
     """
-    sample = _Sample(table, scheme, seed, nside, key, what)
-    found = _Findings(sample)
-    for check in (_positions, _pixels, _hash, _keys, _same_objects, _neighbours, _shared_pixels,
-                  _negatives_near_lenses, _random):
+    sample = SplitSample(table, scheme, seed, nside, key, what)
+    found = SplitFindings(sample)
+    for check in ((_positions, _pixels, _hash) if derive else (_positions,)) + (
+            _keys, _same_objects, _neighbours, _training_nearby, _shared_pixels,
+            _negatives_near_lenses, _random):
         check(sample, found, u.Quantity(cutout, u.arcsec))
+    if frozen is not None:
+        _frozen(sample, found, frozen, derive)
     return SplitReport(found.checks(), found.rows())
 
 
@@ -127,79 +129,6 @@ def random_overlap(pixels, fraction):
         return 0.0
     _, where, counts = np.unique(pixels, return_inverse=True, return_counts=True)
     return float(np.mean(1 - (1 - fraction) ** (counts[where] - 1)))
-
-
-class _Sample:
-    """The columns of a table, read once."""
-
-    def __init__(self, table, scheme, seed, nside, key, what):
-        require_columns(table, ['split'], what=what)
-        places = sky_positions(table, what=what)
-        self.ra, self.dec = places.ra.deg, places.dec.deg
-        self.pixels = sky_pixels(table, nside=nside, what=what)
-        self.expected = expected_splits(self.pixels, scheme=scheme, seed=seed)
-        self.names = [name for name, _ in SCHEMES[scheme]]
-        self.scheme, self.seed, self.nside = scheme, seed, nside
-        self.split = np.char.strip(np.asarray(table['split']).astype(str))
-        self.keys = _keys_of(table, key, what)
-        self.written = _numbers(table['healpix'], what) if 'healpix' in table.colnames else None
-        self.lens = read_labels(table['label'], what=f'{what}, label') if (
-            'label' in table.colnames) else None
-
-    def __len__(self):
-        return len(self.split)
-
-
-def _keys_of(table, key, what):
-    key = key or guess_roles(table).get('object_id')
-    if key is None:
-        return None
-    require_columns(table, [key], what=what)
-    return np.char.strip(np.asarray(table[key]).astype(str))
-
-
-def _numbers(column, what):
-    values = np.asarray(getattr(column, 'value', column))
-    if values.dtype.kind not in 'fiu':
-        raise TableError(f"{what}, column 'healpix' must hold pixel numbers; it holds text, such "
-                         f'as {str(values[0])!r}')
-    return np.where(getattr(column, 'mask', False), np.nan, values.astype(float))
-
-
-class _Findings:
-    """Collects checks and the rows behind them."""
-
-    def __init__(self, sample):
-        self._sample, self._checks, self._rows = sample, [], []
-
-    def add(self, check, rows, finding, *, n_checked=None, pairs=None, note=False):
-        rows = np.asarray(rows, dtype=int)
-        state = 'note' if note else 'failed' if len(rows) else 'ok'
-        n_checked = len(self._sample) if n_checked is None else n_checked
-        self._checks.append((check, state, len(rows), n_checked, finding))
-        for i, row in enumerate(rows.tolist()):
-            other, angle = (int(pairs.index[row]), pairs.separation[row].value) if (
-                pairs is not None) else (-1, np.nan)
-            self._rows.append((check, row, self._name(row), other, self._name(other), angle))
-
-    def note(self, check, finding):
-        self.add(check, [], finding, note=True)
-
-    def _name(self, row):
-        return '' if row < 0 or self._sample.keys is None else str(self._sample.keys[row])
-
-    def checks(self):
-        table = QTable(rows=self._checks, names=['check', 'state', 'n', 'n_checked', 'finding'])
-        sample = self._sample
-        table.meta['split'] = {'scheme': sample.scheme, 'seed': int(sample.seed),
-                               'nside': int(sample.nside)}
-        return table
-
-    def rows(self):
-        table = QTable(rows=self._rows or None, dtype=[str, int, str, int, str, float],
-                       names=['check', 'row', 'object_id', 'other_row', 'other_id', 'separation'])
-        table['separation'] = table['separation'] * u.arcsec
-        return table
 
 
 def _positions(sample, found, cutout):
@@ -271,19 +200,41 @@ def _twins(sample):
     return Match(index, angle * u.arcsec, (index >= 0).astype(int))
 
 
+def _of_a_set(sample):
+    """Return right ascensions, NaN where an object is in no set."""
+    return np.where(sample.split == '', np.nan, sample.ra)
+
+
 def _neighbours(sample, found, cutout):
-    pairs = nearest_of_others(sample.ra, sample.dec, sample.split, radius=cutout)
+    pairs = nearest_of_others(_of_a_set(sample), sample.dec, sample.split, radius=cutout)
     rows = np.flatnonzero(pairs.matched)
     found.add('pair across splits', rows, f'{len(rows)} rows have an object of another split '
                                           f'within a cutout, {cutout:.1f}', pairs=pairs)
 
 
+def _training_nearby(sample, found, cutout):
+    """Held-out objects that were trained on under another key, or in the cutout of one that was."""
+    pairs = nearest_of_others(_of_a_set(sample), sample.dec, sample.trained, radius=cutout)
+    for name, held in sample.held().items():
+        near = held & pairs.matched
+        same = np.flatnonzero(near & (np.nan_to_num(pairs.separation.value, nan=np.inf)
+                                      <= SAME_OBJECT.value))
+        found.add(f'same object as training, {name}', same, pairs=pairs, n_checked=int(held.sum()),
+                  finding=f'{len(same)} of {held.sum()} {name} objects stand within {SAME_OBJECT} '
+                          'of a training one')
+        found.add(f'in a training cutout, {name}', np.flatnonzero(near), pairs=pairs,
+                  n_checked=int(held.sum()), finding=f'{near.sum()} of {held.sum()} {name} objects '
+                  f'stand within a cutout, {cutout:.1f}, of a training one')
+
+
 def _shared_pixels(sample, found, cutout):
     """Held-out objects in pixels that hold training ones, whatever the hash says."""
     known = sample.pixels >= 0
-    trained = np.unique(sample.pixels[known & (sample.split == 'train')])
-    for name in sorted(set(sample.split[known]) - {'train', ''}):
-        held = known & (sample.split == name)
+    trained = np.unique(sample.pixels[known & sample.trained])
+    for name, held in sample.held().items():
+        held = held & known
+        if not held.any():
+            continue
         rows = np.flatnonzero(held & np.isin(sample.pixels, trained))
         found.add(f'shared pixel, {name}', rows, n_checked=int(held.sum()), finding=(
             f'{len(rows)} of {held.sum()} {name} objects ({len(rows) / held.sum():.1%}) share an '
@@ -295,18 +246,38 @@ def _negatives_near_lenses(sample, found, cutout):
         found.note('negatives', 'there is no column label; negatives beside held-out lenses were '
                                 'not looked for')
         return
-    known, held = sample.pixels >= 0, ~np.isin(sample.split, ['train', ''])
+    known, held = sample.pixels >= 0, ~sample.trained & (sample.split != '')
     pixels = np.unique(sample.pixels[known & held & sample.lens])
-    rows = np.flatnonzero(known & ~sample.lens & (sample.split == 'train') &
-                          np.isin(sample.pixels, pixels))
+    rows = np.flatnonzero(known & ~sample.lens & sample.trained & np.isin(sample.pixels, pixels))
     found.add('negative in held-out lens pixel', rows,
               f'{len(rows)} training negatives stand in pixels of held-out lenses',
               n_checked=int((~sample.lens).sum()))
 
 
+def _frozen(sample, found, frozen, derive):
+    """Ask whether a frozen set was trained on, and whether its splits are still it."""
+    from lensfinder_audit.frozen import frozen_problems, overlap_problems
+
+    places = QTable({'ra': sample.ra, 'dec': sample.dec})
+    if sample.keys is not None:
+        places['object_id'] = sample.keys
+    rows = np.flatnonzero(sample.trained)
+    rows = rows[overlap_problems(places[rows], frozen)]
+    found.add('frozen set, trained on', rows, f'{len(rows)} of {sample.trained.sum()} training '
+              'objects are in the frozen evaluation set, or within a cutout of it',
+              n_checked=int(sample.trained.sum()))
+    if derive and sample.keys is not None:
+        table = QTable(sample.table, copy=True)
+        table['object_id'] = sample.keys
+        inside = np.flatnonzero(np.isin(sample.split, frozen.meta['splits']))
+        problems = frozen_problems(table[inside], frozen)
+        found.add('frozen set, changed', inside if problems else [], '; '.join(problems) or (
+            f'{len(inside)} rows are the frozen evaluation set'), n_checked=len(frozen))
+
+
 def _random(sample, found, cutout):
     known = sample.pixels >= 0
-    fraction = np.mean(sample.split[known] == 'train') if known.any() else 0.0
+    fraction = sample.trained[known].mean() if known.any() else 0.0
     share = random_overlap(sample.pixels[known], fraction)
     found.note('random split', f'a split drawn row by row, with {fraction:.1%} in train, would '
                                f'have {share:.1%} of its held-out objects in pixels of training '

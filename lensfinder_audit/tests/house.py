@@ -24,7 +24,7 @@ _PARTS = {
         'cutouts', '_cutout_writer', '_cutout_draft', '_cutout_kernel', '_cutout_layout',
         '_cutout_packing', '_cutout_shards', 'stamps', 'exposures', 'engines',
         'scoretable', 'parts',
-        'condition_maps', 'expressions', 'sky_index', 'split_check', 'sample_rules',
+        'condition_maps', 'expressions', 'sky_index', '_split_sample', 'split_check', 'sample_rules',
         'row_tests', 'vote_rules', 'contaminants', 'contaminant_sets',
         'survey_files', 'sampling', '_pool_keys', '_sample_passes', '_pool_piece', 'positives',
         'catalog_build', 'manifest_build', 'cleaning', 'frozen', 'bricks', 'brick_images',
