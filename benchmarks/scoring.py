@@ -13,7 +13,9 @@ process of its own, and tells the greatest memory::
     python benchmarks/scoring.py
     python benchmarks/scoring.py --stamps 512 --repeats 5 --objects 500 2000 8000
     python benchmarks/scoring.py --networks resnet18 efficientnetv2_s --scored 20000
+    python benchmarks/scoring.py --sweep --networks resnet18 shielded_resnet
 
+``--sweep`` times the bare networks at several batch sizes and numbers of threads instead.
 Needs the extra torch, onnx and onnxscript for the first two tables; without them only the
 third is printed, and the exit code is 3.
 """
@@ -36,12 +38,12 @@ RATE = 0.9  # stamps per second from the store over those of the bare network
 FLATNESS = 1.1  # greatest memory of the largest run over that of the second largest
 
 
-def times_of(score, images, repeats):
+def times_of(score, images, repeats, batch=BATCH):
     """Return the least wall and CPU time per stamp, in milliseconds, and the scores."""
     best = []
     for _ in range(repeats):
         wall, cpu = perf_counter(), process_time()
-        found = np.concatenate([score(images[i:i + BATCH]) for i in range(0, len(images), BATCH)])
+        found = np.concatenate([score(images[i:i + batch]) for i in range(0, len(images), batch)])
         best.append((perf_counter() - wall, process_time() - cpu))
     return 1e3 * np.min(best, axis=0) / len(images), found
 
@@ -185,6 +187,30 @@ def rates(names, n, threads):
         return min(rate(name, Path(folder), n, threads) for name in names) >= RATE
 
 
+def sweep(names, sizes, counts, repeats):
+    """Print wall and CPU time per stamp by network, runtime, number of threads and batch size."""
+    import torch
+
+    images = np.random.default_rng(0).normal(0, 2, (max(sizes), 3, 101, 101)).astype(np.float32)
+    print('wall (CPU) ms per stamp, the least of '
+          f'{repeats}\n{"":32}{"threads":>8}' + ''.join(f'{f"batch {n}":>18}' for n in sizes))
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            finder, exported = make_finder(name, Path(folder))
+            for way in ('torch eager', 'ONNX Runtime'):
+                for threads in counts:
+                    torch.set_num_threads(threads)
+                    score = (finder.predict if way == 'torch eager'
+                             else onnx_scorer(exported, threads))
+                    print(f'{name:18}{way:14}{threads:8}', end='', flush=True)
+                    for size in sizes:
+                        score(images[:size])  # warm
+                        wall, cpu = times_of(score, images[:size], repeats, size)[0]
+                        print(f'{wall:10.2f} ({cpu:5.1f})', end='', flush=True)
+                    print()
+
+
 def memory_of(n, folder):
     """Score n cutouts of the store in a process of its own; return the greatest memory in MB."""
     done = subprocess.run([sys.executable, __file__, '--child', str(n), str(folder)],
@@ -243,10 +269,16 @@ def main():
     parser.add_argument('--networks', nargs='*', default=['shielded_resnet', 'resnet18',
                                                           'efficientnetv2_s'])
     parser.add_argument('--scored', type=int, default=20000, help='cutouts of the second table')
+    parser.add_argument('--sweep', action='store_true')
+    parser.add_argument('--batches', type=int, nargs='+', default=[1, 16, 32, 64, 128],
+                        help='batch sizes of the sweep')
     parser.add_argument('--child', nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         child(int(given.child[0]), given.child[1])
+        return 0
+    if given.sweep:
+        sweep(given.networks, given.batches, sorted({1, given.threads}), given.repeats)
         return 0
     try:
         fast = against_torch(given.stamps, given.repeats, given.threads)
