@@ -98,7 +98,7 @@ class AuditResult:
 
 
 def audit(scores, *, negatives=None, conditions=(), store=None, known=None, injections=None,
-          classifier=None, gate=None, progress=None, **options):
+          classifier=None, gate=None, frozen=None, progress=None, **options):
     """
     Audit one or more finders from a table of their scores.
 
@@ -124,6 +124,9 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, inje
     gate : `~astropy.table.QTable`, optional
         The realism gate, where it was measured before, by
         `~lensfinder_audit.realism_gate.gate_table`.
+    frozen : `~astropy.table.Table`, str or `~pathlib.Path`, optional
+        Frozen evaluation set; a sample that is no longer it is refused, and nothing of it
+        may be trained on.
     progress : callable, optional
         Called with a few words before each step.
     **options
@@ -153,8 +156,11 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, inje
     tables, inputs = _read_inputs(scores, negatives, conditions)
     names = {role: str(found[0].path) for role, found in inputs.items() if len(found) == 1}
     beside = {'store': store, 'known': known, 'injections': injections}
-    opened = open_all(**beside, classifier=classifier)
+    opened = open_all(**beside, classifier=classifier, frozen=frozen)
     sample, kinds, notes = build_sample(tables, options, names=names)
+    if frozen is not None:
+        from lensfinder_audit.frozen import check_frozen
+        check_frozen(sample, opened['frozen'], what='the sample')
     summary = _summary(sample, kinds, notes, tables, inputs, options)
     more = recorded(**beside)
     summary['inputs'] += described(more, opened)
@@ -370,7 +376,9 @@ def _without_training(sample, notes):
     trained = sample['in_training'] == 'yes'
     notes['n_excluded'] = int(trained.sum())
     if {'ra', 'dec'} <= set(sample.colnames):
-        notes['trained'] = sample['ra', 'dec'][trained]
+        from lensfinder_audit.findings import SET_COLUMNS
+        notes['trained'] = sample[[name for name in SET_COLUMNS if name in sample.colnames]][
+            trained]
     if trained.all():
         raise MeasurementError(f'all {len(sample)} objects are in the training sample; nothing is '
                                'left to audit')

@@ -18,13 +18,13 @@ __all__ = ['described', 'open_all', 'open_injections', 'open_store', 'read_known
 _INJECTIONS, _IMAGES = 'injections.parquet', 'images'
 
 
-def open_all(*, store=None, known=None, injections=None, classifier=None):
+def open_all(*, store=None, known=None, injections=None, classifier=None, frozen=None):
     """
     Open everything that is named.
 
     Parameters
     ----------
-    store, known, injections, classifier
+    store, known, injections, classifier, frozen
         As for `~lensfinder_audit.audit.audit`.
 
     Returns
@@ -34,7 +34,7 @@ def open_all(*, store=None, known=None, injections=None, classifier=None):
     """
     table, images = open_injections(injections)
     return {'store': open_store(store), 'known': read_known(known), 'injections': table,
-            'images': images, 'classifier': classifier}
+            'images': images, 'classifier': classifier, 'frozen': _frozen(frozen)}
 
 
 def recorded(*, store=None, known=None, injections=None):
@@ -153,6 +153,12 @@ def open_injections(injections):
     images = path / _IMAGES if path.is_dir() else None
     table = read_table(path / _INJECTIONS if path.is_dir() else path)
     return _scored(table), open_store(images) if images and images.is_dir() else None
+
+
+def _frozen(item):
+    from lensfinder_audit.frozen import read_frozen
+
+    return read_frozen(item) if isinstance(item, str | Path) else item
 
 
 def _scored(table):

@@ -8,14 +8,18 @@ severity, one sentence, the table that shows it and advice.
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
-from astropy.table import QTable
+from astropy.table import QTable, vstack
 from scipy.special import logit
 
 from lensfinder_audit.exceptions import ConfigError, did_you_mean
+from lensfinder_audit.scoretable import means_trained
 from lensfinder_audit.tables import SCHEMAS, schema_meta
 
-__all__ = ['Case', 'Finding', 'Limits', 'SEVERITIES', 'add_findings', 'as_table',
+__all__ = ['Case', 'Finding', 'Limits', 'SEVERITIES', 'SET_COLUMNS', 'add_findings', 'as_table',
            'collect_findings', 'severity_at_least']
+
+#: Columns by which sets are compared.
+SET_COLUMNS = ('object_id', 'ra', 'dec', 'label', 'split', 'in_training', 'healpix')
 
 #: From the gravest down.
 SEVERITIES = ('severe', 'warning', 'note')
@@ -97,8 +101,9 @@ class Limits:
         Share of the deviance that conditions explain on one half of the sky, which is a
         warning where the other half loses it; and the level of that test, because halves
         differ in much.
-    shared_cutouts : float, optional
-        Fraction of objects inside the cutout of one that was trained on.
+    shared_cutouts, shared_pixels : float, optional
+        Fraction of objects inside the cutout, or the nside-128 pixel, of one that was
+        trained on.
     known_share : float, optional
         Share of the lenses in one catalogue, from which its making matters.
     least_hidden : float, optional
@@ -135,6 +140,7 @@ class Limits:
     transfer: float = 0.5
     transfer_level: float = 0.001
     shared_cutouts: float = 0.05
+    shared_pixels: float = 0.05
     known_share: float = 0.5
     least_hidden: float = 3.0
     effective_share: float = 0.25
@@ -274,7 +280,7 @@ class Case:
     limits : `Limits`
         Where checks begin to speak.
     left_out : `~astropy.table.QTable`, optional
-        Objects that were trained on and left out.
+        Objects that were trained on and left out: names, places, labels and splits.
     store : `~lensfinder_audit.cutouts.CutoutStore`, optional
         Stamps of the objects.
     known : `~astropy.table.Table`, optional
@@ -285,6 +291,8 @@ class Case:
         Their images.
     classifier : `~lensfinder_audit.interfaces.Classifier`, optional
         The finder.
+    frozen : `~astropy.table.QTable`, optional
+        The frozen evaluation set.
     """
 
     sample: QTable
@@ -298,6 +306,7 @@ class Case:
     injections: object = None
     images: object = None
     classifier: object = None
+    frozen: object = None
 
     @property
     def lenses(self):
@@ -348,14 +357,19 @@ class Case:
         rng = np.random.default_rng([self.options.seed, 0x50e])
         return np.sort(rng.permutation(len(self.sample))[:most])
 
-    def trained(self):
-        """Return objects that were trained on and the others, where there are positions."""
-        sample = self.sample
-        if not {'ra', 'dec'} <= set(sample.colnames):
-            return None, sample
-        if self.left_out is not None:
-            return self.left_out, sample
-        if 'in_training' not in sample.colnames:
-            return None, sample
-        trained = np.asarray(sample['in_training']) == 'yes'
-        return sample[trained], sample[~trained]
+    def sets(self):
+        """Return all objects with the sets they are in, and whether ``split`` names these."""
+        parts = [part for part in (self.left_out, self.sample) if part is not None]
+        if not {'ra', 'dec'} <= set(self.sample.colnames):
+            return None, False
+        table = vstack([part[[name for name in SET_COLUMNS if name in part.colnames]]
+                        for part in parts], metadata_conflicts='silent')
+        if 'in_training' not in table.colnames:
+            return (table, True) if 'split' in table.colnames else (None, False)
+        words = np.asarray(table['in_training']).astype(str)  # of this finder, so it counts
+        if 'split' in table.colnames and (
+                means_trained(np.asarray(table['split']).astype(str)) == (words == 'yes')).all():
+            return table, True
+        table['split'] = np.select([words == 'yes', words == 'no'], ['train', 'held out'],
+                                   'unknown')
+        return (table, False) if (words == 'yes').any() else (None, False)

@@ -9,7 +9,7 @@ __all__ = ['run_alone']
 
 
 def run_alone(name, scores, *, negatives=None, conditions=(), store=None, known=None,
-              injections=None, classifier=None, **options):
+              injections=None, classifier=None, frozen=None, **options):
     """
     Run one check on a table of scores.
 
@@ -17,7 +17,7 @@ def run_alone(name, scores, *, negatives=None, conditions=(), store=None, known=
     ----------
     name : str
         Name of the check.
-    scores, negatives, conditions, store, known, injections, classifier
+    scores, negatives, conditions, store, known, injections, classifier, frozen
         As for `~lensfinder_audit.audit.audit`.
     **options
         Arguments of `~lensfinder_audit.config.AuditOptions`.
@@ -45,5 +45,5 @@ def run_alone(name, scores, *, negatives=None, conditions=(), store=None, known=
     findings = collect_findings(sample, measured, summary, options, trained=notes.get('trained'),
                                 names=[name], **open_all(
                                     store=store, known=known, injections=injections,
-                                    classifier=classifier))
+                                    classifier=classifier, frozen=frozen))
     return findings, {key: table for key, table in measured.items() if key not in before}

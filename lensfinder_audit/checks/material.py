@@ -19,6 +19,8 @@ def hosts(case):
     points = case.rows('operating_points')
     if case.injections is None or not len(points) or 'cell' not in case.injections.colnames:
         return
+    whose = case.injections.meta.get('finder') or str(points['finder'][0])
+    points = points[np.asarray(points['finder']).astype(str) == whose]
     table, found = host_check(case.injections, threshold=float(points[0]['threshold']),
                               limits=case.limits, least=case.options.min_groups)
     case.tables['pools'] = table

@@ -61,8 +61,8 @@ CHECKS = _checks(
      'checks.basic:comparison'),
     ('training', 'sample', 'Are objects that were trained on in the sample?',
      'checks.basic:training'),
-    ('leakage', 'sample', 'Do objects outside the training sample stand inside its cutouts?',
-     'checks.sample:leakage'),
+    ('leakage', 'sample', 'Do the sets of the split share objects, cutouts, pixels of the sky or a '
+     'frozen set?', 'checks.leakage:leakage'),
     ('tiers', 'sample', 'What evidence is there that the lenses are lenses?', 'checks.basic:tiers'),
     ('tier-evidence', 'sample', 'Does every tier A lens come with a reason?',
      'checks.sample:tier_evidence'),

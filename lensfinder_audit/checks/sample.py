@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
-"""Checks of the sample: leakage, evidence, label noise, hidden lenses, balance of strata."""
+"""Checks of the sample: evidence, label noise, hidden lenses, balance of strata."""
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable, vstack
@@ -11,36 +11,7 @@ from lensfinder_audit.measure.comparison import adjust_p_values
 from lensfinder_audit.measure.contamination import corrected_rate, hidden_lenses
 from lensfinder_audit.measure.label_noise import purity_bounds
 
-__all__ = ['leakage', 'tier_evidence', 'label_noise', 'known_lenses', 'hidden', 'class_balance']
-
-#: Side of a published cutout, 101 pixels of 0.262 arcsec.
-_CUTOUT = 26.462 * u.arcsec
-
-
-def leakage(case):
-    """Match what is measured with what was trained on."""
-    trained, kept = case.trained()
-    if trained is None or not len(trained) or not len(kept):
-        return
-    place, other = sky_positions(kept), sky_positions(trained)
-    same = match_positions(place, other, radius=case.limits.duplicate_radius * u.arcsec).matched
-    near = match_positions(place, other, radius=_CUTOUT).matched
-    label = np.asarray(kept['label'], dtype=bool)
-    rows = [{'objects': what, 'n': int(side.sum()), 'n_same': int((same & side).sum()),
-             'n_in_cutout': int((near & side).sum())}
-            for what, side in (('lenses', label), ('negatives', ~label))]
-    case.tables['leakage'] = QTable(rows=rows, meta={'cutout_arcsec': _CUTOUT.value})
-    for row in rows:
-        if row['n_same']:
-            yield Finding('severe', 'leakage', f'{row["n_same"]} of {row["n"]} {row["objects"]} '
-                          'that are not marked as trained on lie within '
-                          f'{case.limits.duplicate_radius:g} arcsec of an object that is',
-                          'leakage, n_same', 'Remove them, and split by sky position.')
-        elif row['n_in_cutout'] > case.limits.shared_cutouts * row['n']:
-            yield Finding('warning', 'leakage', f'{row["n_in_cutout"]} of {row["n"]} '
-                          f'{row["objects"]} lie in the cutout of an object that was trained on',
-                          'leakage, n_in_cutout',
-                          'Split by pixels of the sky larger than a cutout.')
+__all__ = ['tier_evidence', 'label_noise', 'known_lenses', 'hidden', 'class_balance']
 
 
 def tier_evidence(case):

@@ -101,10 +101,8 @@ def audit_command(ctx, scores, output, example, config, **values):
     beside = {role: inputs.pop(role) for role in ('model', 'checkpoint', 'frozen')}
     result = audit(inputs.pop('scores'), **inputs, **options,
                    classifier=_finder(beside['model'], beside['checkpoint']),
+                   frozen=beside['frozen'],
                    progress=_step if sys.stderr.isatty() else None)
-    if beside['frozen']:
-        from lensfinder_audit.frozen import check_frozen, read_frozen
-        check_frozen(result.sample, read_frozen(beside['frozen']), what='the sample')
     result.inputs |= _recorded(beside)
     result.summary['command'] = shlex.join(['lensfinder-audit', *sys.argv[1:]])
     result.write(output, overwrite=values['overwrite'], figures=not values['no_figures'],

@@ -35,6 +35,8 @@ __all__ = ['check_command']
               help='Of intervals.')
 @click.option('--known', multiple=True, type=click.Path(dir_okay=False), metavar='FILE',
               help='Catalogue of known lenses, for "known-lenses".')
+@click.option('--frozen', type=click.Path(dir_okay=False), metavar='FILE',
+              help='Frozen evaluation set, for "leakage".')
 @click.option('--store', type=click.Path(file_okay=False), metavar='DIR',
               help='Cutout store, for the checks that look at stamps.')
 @count_options
@@ -127,7 +129,8 @@ def _run(name, arguments, output, overwrite, values):
     findings, tables = run_alone(name, arguments[0], negatives=values['negatives'],
                                  conditions=list(values['conditions']), store=values['store'],
                                  known=values['known'], injections=values['injections'],
-                                 classifier=_finder(values['model']), **_options(values))
+                                 classifier=_finder(values['model']), frozen=values['frozen'],
+                                 **_options(values))
     return show(check.question, findings, tables, output, overwrite)
 
 

@@ -67,6 +67,7 @@ _CHECKED = {
     'intervals_again': 'Intervals, computed again', 'class_balance': 'Classes by stratum',
     'known_lenses': 'Objects in catalogues of known lenses',
     'leakage': 'Objects near those that were trained on',
+    'splits': 'The split, verified', 'split_pairs': 'Objects of two sets within one cutout',
     'completeness_with_label_noise': 'Completeness at the stated purity of tiers',
     'response': 'Scores of changed stamps', 'realism': 'Injections beside real lenses',
     'batch': 'Scores of the same stamps in other batches',
