@@ -20,10 +20,14 @@ _MARKER = 'study.yaml'
               help='Cutout store. [cutouts, beside MANIFEST, where it is there]')
 @click.option('--models', type=click.Path(file_okay=False), metavar='DIR',
               help='Where trained models are kept and found again. [DIR.models, beside the output]')
+@click.option('--injections', type=click.Path(file_okay=False), metavar='DIR',
+              help='Injected lenses that the models score as well: output of "inject '
+                   '--keep-images". [what STUDY says]')
 @click.option('--device', help='Where networks run, such as cpu or cuda. [chosen]')
 @click.option('--no-figures', is_flag=True, help='Do not draw figures.')
 @click.option('--overwrite', is_flag=True, help='Replace an earlier study in DIR.')
-def ensemble_command(manifest, study, output, store, models, device, no_figures, overwrite):
+def ensemble_command(manifest, study, output, store, models, injections, device, no_figures,
+                     overwrite):
     """
     Compare members that were trained on different subsets of MANIFEST with as many that
     differ in their seed alone.
@@ -39,6 +43,9 @@ def ensemble_command(manifest, study, output, store, models, device, no_figures,
 
     refuse_folder(output, overwrite, _MARKER)
     wanted = load_study(study)
+    if injections:
+        told = wanted.injections if isinstance(wanted.injections, dict) else {}
+        wanted.injections = told | {'folder': str(Path(injections).resolve())}
     table = read_table(manifest)
     inputs = [{'path': str(manifest), 'role': 'manifest', 'rows': len(table),
                'sha256': sha256(manifest)}]

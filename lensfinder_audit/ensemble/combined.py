@@ -6,7 +6,7 @@ from astropy.table import QTable
 from lensfinder_audit.combine import combine_table, fit_combiner, score_columns
 from lensfinder_audit.ensemble.study_file import JOINT
 from lensfinder_audit.exceptions import ConfigError, TableError
-from lensfinder_audit.measure.yields import joint_scores
+from lensfinder_audit.measure.yields import joint_ranks
 
 __all__ = ['complete_rows', 'combined_scores', 'left_out_scores', 'ensemble_name']
 
@@ -73,7 +73,7 @@ def complete_rows(sample, scored, *, missing='refuse'):
     return fit, report, int((sample.report & ~known).sum())
 
 
-def combined_scores(study, sample, scored, fit, report):
+def combined_scores(study, sample, scored, fit, report, injected=None):
     """
     Return the scores of every ensemble on the rows that are reported on.
 
@@ -85,6 +85,8 @@ def combined_scores(study, sample, scored, fit, report):
         Rows and scores.
     fit, report : (n,) `~numpy.ndarray` of bool
         Rows that combiners are fitted on, and that they are applied to.
+    injected : `~lensfinder_audit.ensemble.injected.Injected`, optional
+        Gets the scores of the models, and those of ensembles of which it has all members.
 
     Returns
     -------
@@ -97,11 +99,16 @@ def combined_scores(study, sample, scored, fit, report):
         If a combiner that learns has no rows of its own.
     """
     found = {}
+    if injected is not None:
+        injected.scores |= scored.injected
     for role in ('member', 'control'):
         names = scored.of(role)
         for method in study.combiners if len(names) > 1 else ():
-            found[ensemble_name(method, role)] = _combined(method, names, study, sample, scored,
-                                                           fit, report)
+            combine = _combiner(method, names, study, sample, scored, fit, report)
+            found[ensemble_name(method, role)] = combine(scored.scores, sample.table, report)
+            if injected is not None and set(names) <= set(scored.injected):
+                injected.scores[ensemble_name(method, role)] = combine(
+                    scored.injected, injected.table, slice(None))
     return found
 
 
@@ -122,29 +129,43 @@ def left_out_scores(study, sample, scored, fit, report):
     names = scored.of('control')
     if len(names) < 3:
         return {}
-    return {method: [_combined(method, [name for name in names if name != lost], study, sample,
-                               scored, fit, report) for lost in names]
-            for method in study.combiners}
+    return {method: [_combiner(method, [name for name in names if name != lost], study, sample,
+                               scored, fit, report)(scored.scores, sample.table, report)
+                     for lost in names] for method in study.combiners}
 
 
-def _combined(method, names, study, sample, scored, fit, report):
+def _combiner(method, names, study, sample, scored, fit, report):
+    """Return a function of scores by model, a table and its rows that combines them."""
     if method in JOINT:
-        return joint_scores({name: scored.scores[name][report] for name in names})[method]
+        search = {name: scored.scores[name][report] for name in names}
+        return lambda scores, table, rows: joint_ranks(
+            method, search, {name: scores[name][rows] for name in names})
     if scored.kind == 'rank':
         raise ConfigError(f'{method} needs probabilities or logits, and a model gives ranks; '
                           f'combine with {list(JOINT)}')
     if method != 'mean' and not fit.any():
         raise ConfigError(f'{method} learns, and the study names no rows to fit it on; write '
                           '"splits: {fit: val, report: test}"')
-    table = QTable({name: scored.scores[name] for name in names})
-    for name in study.conditions if method == 'feature_weighted' else ():
-        table[name] = score_columns(sample.table, [name])[:, 0]
+    conditions = study.conditions if method == 'feature_weighted' else ()
+    table = _table(scored.scores, sample.table, names, conditions, scored.kind)
     table['label'] = sample.label
     if sample.weight() is not None:
         table['weight'] = sample.weight()
-    table.meta = {'finders': list(names), 'score_kind': scored.kind}
-    conditions = study.conditions if method == 'feature_weighted' else ()
     options = {} if method == 'mean' else {'seed': study.statistics.get('seed', 0),
                                            **study.combiner_options.get(method, {})}
     made = fit_combiner(table, method, rows=fit, conditions=conditions, **options)
-    return np.asarray(combine_table(table[report], made, name='combined')['combined'], dtype=float)
+
+    def combine(scores, rest, rows):
+        known = _table(scores, rest, names, conditions, scored.kind)[rows]
+        return np.asarray(combine_table(known, made, name='combined')['combined'], dtype=float)
+
+    return combine
+
+
+def _table(scores, rest, names, conditions, kind):
+    """Return the scores of some models as columns, with the observing conditions."""
+    table = QTable({name: scores[name] for name in names})
+    for name in conditions:
+        table[name] = score_columns(rest, [name])[:, 0]
+    table.meta = {'finders': list(names), 'score_kind': kind}
+    return table

@@ -53,6 +53,11 @@ def study_figures(tables, roles, *, simulated=False):
     if by:
         found.append(_item('conditions', 'completeness', plot_conditions(by, roles),
                            f'Fraction of the lenses that are among {where}, by condition.'))
+    by = [table for name, table in tables.items() if name.startswith('injected_completeness_by_')]
+    if by:
+        found.append(_item('injections', 'injections', plot_conditions(by, roles, 'injected '),
+                           f'Fraction of the injected lenses that score like {where}, by the lens '
+                           'and by condition; hosts are resampled together.'))
     if 'stratification' in tables:
         found.append(_item('stratification', 'stratification',
                            plot_pairs(tables['stratification']),
@@ -178,7 +183,7 @@ def plot_sets(table):
 
 
 @styled
-def plot_conditions(tables, roles):
+def plot_conditions(tables, roles, which=''):
     """Draw completeness by each condition: single models thin, ensembles thick."""
     tables = tables[:3]
     figure, panels = new_figure(WIDE, 2.9, n_cols=len(tables), sharey=True)
@@ -190,7 +195,7 @@ def plot_conditions(tables, roles):
             rows = table[np.asarray(table['finder']).astype(str) == finder]
             _line(panel, rows, name, finder, roles)
         panel.set(xlabel=axis_words(table, name), ylim=(0, 1))
-    panels[0].set_ylabel('fraction of the lenses found')
+    panels[0].set_ylabel(f'fraction of the {which}lenses found')
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc='outside upper left', ncols=3)
     add_note(figure, 'thin: single models, blue for members and orange for controls; intervals are '

@@ -6,6 +6,7 @@ import numpy as np
 from astropy.table import QTable, vstack
 
 from lensfinder_audit.ensemble.combined import ensemble_name
+from lensfinder_audit.ensemble.injected import measure_injected
 from lensfinder_audit.measure.binning import make_axis
 from lensfinder_audit.measure.cells import Design, Grid
 from lensfinder_audit.measure.completeness import completeness_table
@@ -69,7 +70,7 @@ class Reported:
         return {name: values for name, values in self.scores.items() if name not in arms}
 
 
-def measure_study(study, found):
+def measure_study(study, found, injected=None):
     """
     Make the tables of a study.
 
@@ -79,13 +80,15 @@ def measure_study(study, found):
         Budgets, conditions, statistics.
     found : `Reported`
         What is reported on.
+    injected : `~lensfinder_audit.ensemble.injected.Injected`, optional
+        Injected lenses with their scores.
 
     Returns
     -------
     tables : dict of str to `~astropy.table.QTable`
         ``yields``, ``yield_differences``, ``contrasts``, ``diversity``, ``discovery_sets``,
-        ``completeness_by_<condition>``, ``covered_area`` and ``stratification``, where there
-        is something to put into them, and ``objects``.
+        ``completeness_by_<condition>``, ``covered_area``, those of `measure_injected` and
+        ``stratification``, where there is something to put into them, and ``objects``.
     """
     shared = {'confidence': 0.95, 'n_resamples': 2000, 'seed': 0} | {
         name: value for name, value in study.statistics.items()
@@ -102,6 +105,8 @@ def measure_study(study, found):
     tables = {'yields': yields.yields, 'yield_differences': yields.differences,
               'contrasts': _contrasts(found, contrast), **_alike(found, picks, mass, shared),
               **_conditions(study, found, picks, mass, shared),
+              **({} if injected is None else measure_injected(
+                  study, found, injected, shared, mass=mass, reference=_reference(found))),
               'stratification': _stratification(found, contrast),
               'objects': _objects(found, picks)}
     return {name: table for name, table in tables.items() if table is not None}

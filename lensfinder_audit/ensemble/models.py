@@ -42,12 +42,15 @@ class Bench:
         Where networks run.
     tell : callable, optional
         Called with a line of text on what is being done.
+    injected : `~lensfinder_audit.ensemble.injected.Injected`, optional
+        Injected lenses that are scored as well.
     """
 
     store: object = None
     folder: Path | None = None
     device: str | None = None
     tell: object = None
+    injected: object = None
 
     def say(self, text):
         """Tell what is being done."""
@@ -70,12 +73,15 @@ class Scored:
         What is known of each model: the table of models.
     files : dict of str to str
         Checksums of what was read, by name.
+    injected : dict of str to (m,) `~numpy.ndarray`
+        By model, on the injected lenses; without the models that score no pixels.
     """
 
     scores: dict = field(default_factory=dict)
     kind: str = 'probability'
     rows: list = field(default_factory=list)
     files: dict = field(default_factory=dict)
+    injected: dict = field(default_factory=dict)
 
     def of(self, *roles):
         """Return the names of the models of some roles that have scores."""
@@ -128,8 +134,10 @@ def score_models(study, sample, bench):
             row['n_train_lenses'] = int((chosen[name] & sample.label).sum())
             row['n_train_negatives'] = int((chosen[name] & ~sample.label).sum())
         bench.say(f'{name} ({number + 1} of {len(models)})')
-        found.scores[name], kinds[name] = _scores(model, study, sample, bench, chosen.get(name),
-                                                  found.files)
+        found.scores[name], kinds[name], score = _scores(model, study, sample, bench,
+                                                         chosen.get(name), found.files)
+        if bench.injected is not None and score is not None:
+            found.injected[name] = score(bench.injected.table, bench.injected.store, 'injected')
     if len(found.of('member')) < 2:
         raise TableError(f'an ensemble has two members or more; there is {found.of("member")}: '
                          + '; '.join(f'{name} is impossible, since {why}'
@@ -162,32 +170,46 @@ def _source(model, study):
 
 
 def _scores(model, study, sample, bench, rows, files):
-    """Return the scores of a model on the rows that are fitted or reported on, and their kind."""
+    """
+    Return the scores of a model, their kind, and how it scores other cutouts.
+
+    Scores are those of the rows that are fitted or reported on; what looks scores up has no
+    way to score other cutouts.
+    """
     if model.source == 'column':
         name = model.values['column']
         scores = score_columns(sample.table, [name])[:, 0]
-        return scores, model.values.get('score_kind') or guess_score_kind(scores, name)
+        return scores, model.values.get('score_kind') or guess_score_kind(scores, name), None
     if model.source == 'scores':
-        return _looked_up(model, study, sample, files)
+        return *_looked_up(model, study, sample, files), None
     if bench.store is None:
         raise ConfigError(f'{model.name} scores cutouts, and there is no cutout store; name it '
                           'with --store')
     if model.source == 'finder':
         finder = _loaded(model, study)
+        files[f'finder {model.name}'] = str(getattr(finder, 'checksum', '') or '')
         folder = None if bench.folder is None else bench.folder / f'{_plain(model.name)}-loaded'
     else:
-        folder = _trained(model, study, sample, bench, rows)
-        known = json.loads((folder / _DONE).read_text(encoding='utf-8'))
-        files[f'checkpoint of {model.name}'] = known['sha256']
-        finder = load_member({'plugin': 'torch_checkpoint',
-                              'checkpoint': str(folder / known['checkpoint']),
-                              **({'device': bench.device} if bench.device else {})})
+        finder, folder = _trained_finder(model, study, sample, bench, rows, files)
+
+    def score(table, store, part):
+        return np.asarray(score_manifest(finder, table, store, name=model.name, parts=(
+            None if folder is None else folder / part))['score'], dtype=float)
+
     used = sample.fit | sample.report
-    table = score_manifest(finder, sample.table[used], bench.store, name=model.name,
-                           parts=None if folder is None else folder / 'scores')
     scores = np.full(len(used), np.nan)
-    scores[used] = table['score']
-    return scores, finder.score_kind
+    scores[used] = score(sample.table[used], bench.store, 'scores')
+    return scores, finder.score_kind, score
+
+
+def _trained_finder(model, study, sample, bench, rows, files):
+    """Train a model, or find it again; return the finder and its folder."""
+    folder = _trained(model, study, sample, bench, rows)
+    known = json.loads((folder / _DONE).read_text(encoding='utf-8'))
+    files[f'checkpoint of {model.name}'] = known['sha256']
+    return load_member({'plugin': 'torch_checkpoint',
+                        'checkpoint': str(folder / known['checkpoint']),
+                        **({'device': bench.device} if bench.device else {})}), folder
 
 
 def _looked_up(model, study, sample, files):
@@ -264,6 +286,7 @@ def _of_one_kind(found, kinds):
     if ranked:
         found.kind = 'rank'
         return found
-    found.scores = {name: to_probability(values, kinds[name])
-                    for name, values in found.scores.items()}
+    for scores in (found.scores, found.injected):
+        scores.update({name: to_probability(values, kinds[name])
+                       for name, values in scores.items()})
     return found

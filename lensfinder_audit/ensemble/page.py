@@ -23,6 +23,10 @@ _SECTIONS = {
                     'best-ranked objects.'),
     'conditions': ('Over which conditions', 'Completeness at the first budget, and the share of '
                    'the search that lies where it reaches the stated level on enough lenses.'),
+    'injections': ('Injected lenses', 'Lenses that were injected into hosts that nothing here '
+                   'learnt from. One is found where its score is at or above that of the last '
+                   'object within the budget of the sample. Intervals resample hosts, and take '
+                   'the thresholds as they were set.'),
     'stratification': ('Stratified against random negatives', 'The same network on the same '
                        'lenses, with negatives in the proportion of the lenses of each stratum or '
                        'by chance, paired by seed.')}
@@ -31,7 +35,15 @@ _TABLES = {'members': ('members', 'Models'), 'yields': ('yields', 'Lenses found'
            'contrasts': ('contrasts', 'Differences'), 'diversity': ('diversity', 'Pairs of models'),
            'discovery_sets': ('discoveries', 'Sets of models'),
            'covered_area': ('conditions', 'Share of the search that is covered'),
+           'injected_differences': ('injections', 'Differences to the reference, on the same '
+                                    'injections'),
+           'injected_area': ('injections', 'Share of the search where enough injected lenses are '
+                             'found'),
+           'injection_thresholds': ('injections', 'Thresholds, from the budgets of the sample'),
            'stratification': ('stratification', 'Differences, paired by seed')}
+
+_COMPLETENESS = {'completeness_by_': ('conditions', 'lenses'),
+                 'injected_completeness': ('injections', 'injected lenses')}
 
 
 def study_page(result, figures=()):
@@ -55,10 +67,11 @@ def study_page(result, figures=()):
         if name in _TABLES:
             section, title = _TABLES[name]
             tables[section].append(people_table(table, title=title))
-        elif name.startswith('completeness_by_'):
-            tables['conditions'].append(people_table(
-                table, title=name.replace('_', ' ').capitalize(), estimate='completeness',
-                names={'n': 'lenses', 'n_recovered': 'found'}))
+        for begin, (section, lenses) in _COMPLETENESS.items():
+            if name.startswith(begin):
+                tables[section].append(people_table(
+                    table, title=name.replace('_', ' ').capitalize(), estimate='completeness',
+                    names={'n': lenses, 'n_recovered': 'found'}))
     sections = [{'id': name, 'title': title, 'intro': intro,
                  'tables': [table for table in tables[name] if table],
                  'figures': [item for item in figures if item['section'] == name]}

@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import QTable
 
 from lensfinder_audit.ensemble.combined import combined_scores, complete_rows, left_out_scores
+from lensfinder_audit.ensemble.injected import read_injected
 from lensfinder_audit.ensemble.measured import Reported, measure_study, member_table
 from lensfinder_audit.ensemble.models import Bench, score_models
 from lensfinder_audit.ensemble.sample import read_sample
@@ -99,7 +100,8 @@ def run_study(study, manifest, *, store=None, folder=None, device=None, tell=Non
     """
     sample = read_sample(manifest, study)
     folder = None if folder is None else Path(folder)
-    scored = score_models(study, sample, Bench(store, folder, device, tell))
+    injected = read_injected(study, sample)
+    scored = score_models(study, sample, Bench(store, folder, device, tell, injected))
     fit, report, n_left_out = complete_rows(sample, scored, missing=study.missing)
     if tell:
         tell('combiners and tables')
@@ -108,10 +110,10 @@ def run_study(study, manifest, *, store=None, folder=None, device=None, tell=Non
     found = Reported(
         sample.table[report],
         {name: values[report] for name, values in scored.scores.items()}
-        | combined_scores(study, sample, scored, fit, report), roles, study.combiners,
+        | combined_scores(study, sample, scored, fit, report, injected), roles, study.combiners,
         left_out_scores(study, sample, scored, fit, report), sample.groups(report),
         None if weight is None else weight[report])
-    tables = {'members': member_table(scored.rows, found), **measure_study(study, found)}
+    tables = {'members': member_table(scored.rows, found), **measure_study(study, found, injected)}
     summary = _summary(study, sample, scored, fit, report, n_left_out, list(inputs))
     for table in tables.values():
         table.meta |= {'splits': sample.names, 'checksums': scored.files}

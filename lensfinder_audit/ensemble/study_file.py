@@ -92,6 +92,9 @@ class Study:
         Columns of the manifest by role; an expression that is true for lenses.
     search, statistics : dict, optional
         Prevalence and size of the search; confidence, resamples, seed, power, least groups.
+    injections : str or dict, optional
+        Folder that ``inject --keep-images`` wrote, or ``folder`` with that and ``by``, the axes
+        of the completeness: ``theta_e`` and the conditions by default.
     group : str, optional
         Column that is resampled together.
     missing : str, optional
@@ -118,6 +121,7 @@ class Study:
     label: str = ''
     search: dict = field(default_factory=dict)
     statistics: dict = field(default_factory=dict)
+    injections: str | dict = ''
     group: str = ''
     missing: str = 'refuse'
     title: str = 'Ensemble study'

@@ -10,14 +10,16 @@ _KINDS = {'members': dict, 'budgets': list, 'baseline': dict, 'controls': (int, 
           'combiners': list, 'combiner_options': dict, 'conditions': list, 'bins': dict,
           'level': (int, float),
           'splits': dict, 'training': dict, 'stratification': dict, 'columns': dict, 'label': str,
-          'search': dict, 'statistics': dict, 'group': str, 'missing': str, 'title': str}
+          'search': dict, 'statistics': dict, 'injections': (str, dict), 'group': str,
+          'missing': str, 'title': str}
 _INSIDE = {'splits': ('assign', 'column', 'train', 'fit', 'report'),
            'training': ('preset', 'settings'),
            'stratification': ('seeds', 'strata', 'negatives_per_positive', 'pairs'),
-           'search': ('prevalence', 'size'),
+           'search': ('prevalence', 'size'), 'injections': ('folder', 'by'),
            'statistics': ('confidence', 'n_resamples', 'seed', 'power', 'min_groups')}
 _WORDS = {dict: 'names with values', list: 'a list', str: 'text', (int, float): 'a number',
-          (int, str, dict): 'a number, "same" or models by name'}
+          (int, str, dict): 'a number, "same" or models by name',
+          (str, dict): 'a folder, or {folder: DIR, by: [theta_e]}'}
 _WHOLE = ('n_resamples', 'seed', 'min_groups')
 
 
@@ -70,7 +72,7 @@ def check_value(name, value, label):
         return
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ConfigError(f'{label}: {name} must be {_WORDS[kind]}; it is {value!r}')
-    if name in _INSIDE:
+    if name in _INSIDE and isinstance(value, dict):
         check_keys(value, _INSIDE[name], f'{label}: {name}')
     check = _CHECKS.get(name)
     problem = check(value) if check else ''
@@ -130,10 +132,18 @@ def _stratification(value):
     return ''
 
 
+def _injections(value):
+    folder, by = (value, []) if isinstance(value, str) else (value.get('folder'),
+                                                             value.get('by', []))
+    good = isinstance(folder, str) and isinstance(by, list) and all(
+        isinstance(name, str) for name in by)
+    return '' if good else f'give a folder, or {{folder: DIR, by: [theta_e]}}; it is {value!r}'
+
+
 def _missing(value):
     return '' if value in ('refuse', 'leave_out') else f'is refuse or leave_out, not {value!r}'
 
 
 _CHECKS = {'budgets': _budgets, 'controls': _controls, 'members': _models, 'level': _level,
            'statistics': _statistics, 'stratification': _stratification, 'missing': _missing,
-           'combiner_options': _models}
+           'combiner_options': _models, 'injections': _injections}

@@ -52,6 +52,7 @@ def verdict(tables, methods, roles):
     """
     found = [_main(tables, methods, roles)]
     found += _spread(tables, roles) + _how_alike(tables, roles) + _area(tables, methods)
+    found += _injected(tables, methods)
     if 'stratification' in tables:
         found.append(_stratified(tables['stratification']))
     return [sentence for sentence in found if sentence]
@@ -96,7 +97,35 @@ def study_findings(tables, roles, summary):
     if summary['n_left_out']:
         found.append(_finding('note', 'rows', f'{words.count(summary["n_left_out"])} rows that a '
                               'model has no score of are left out.', 'objects', ''))
-    return found + _power_finding(tables)
+    return found + _injection_findings(tables) + _power_finding(tables)
+
+
+def _injection_findings(tables):
+    table = tables.get('injection_thresholds')
+    if table is None:
+        return []
+    found, meta = [], table.meta['injections']
+    if str(meta['realism']).startswith('not measured'):
+        found.append(_finding('note', 'injections', 'How real the injections look was not '
+                              'measured; what is said of them holds for such images.',
+                              'injected_completeness',
+                              'Make them with "inject --lenses MANIFEST".'))
+    unable = table.meta['cannot_score_injections']
+    if unable:
+        found.append(_finding('note', 'injections', f'No injection is scored by '
+                              f'{words.listed(unable)}, which are loaded scores or made of them.',
+                              'injected_completeness', 'Load them with finder and checkpoint.'))
+    if meta['n_in_learnt_hosts']:
+        found.append(_finding('note', 'injections', f'{words.count(meta["n_in_learnt_hosts"])} '
+                              'injections into hosts that models or combiners learnt from are left '
+                              'out.', 'injected_completeness', ''))
+    tied = int(np.sum(table['n_injections_tied']))
+    if tied:
+        found.append(_finding('warning', 'injections', f'A budget cuts a block of tied scores, and '
+                              f'{words.count(tied)} injections have such a score; they count as '
+                              'not found.', 'injection_thresholds',
+                              'Score logits, which saturate later.'))
+    return found
 
 
 def _power_finding(tables):
@@ -157,12 +186,18 @@ def _how_alike(tables, roles):
         rows = lenses[np.asarray(lenses['ensemble']) == ensemble]
         at = np.asarray(rows['operating_point']).astype(str)
         kind = np.asarray(rows['statistic']).astype(str)
-        found[ensemble] = [np.nanmean(rows['estimate'][(kind == name) & (at == where)])
+        found[ensemble] = [_mean(rows['estimate'][(kind == name) & (at == where)])
                            for name, where in (('rank correlation', ''), (STATISTICS[0], point))]
     told = [f'{ensemble} {correlation:.2f} and {100 * apart:.1f} %'
             for ensemble, (correlation, apart) in found.items()]
     return ['Rank correlation of the scores of the lenses, and lenses on which two models '
             f'disagree at the {point}, on average over pairs: {words.listed(told)}.']
+
+
+def _mean(values):
+    """Scores that are all alike have no correlation."""
+    known = np.asarray(values)[np.isfinite(values)]
+    return known.mean() if len(known) else np.nan
 
 
 def _area(tables, methods):
@@ -173,11 +208,39 @@ def _area(tables, methods):
     row, level = rows[0], 100 * table.meta['level']
     if not np.isfinite(row['difference']):
         return []
-    change = words.with_interval(*(100 * float(row[name]) for name in (
-        'difference', 'difference_lo', 'difference_hi')))
+    change = _percent(row, 'difference', 'difference_lo', 'difference_hi')
     return [f'Where at least {level:g} % of the lenses are found lies {100 * row["area"]:.0f} % of '
             f'the search for the {row["finder"]}; that is a change by {change} percentage points '
             f'against the {table.meta["reference"]}.']
+
+
+def _injected(tables, methods):
+    """Say how many injected lenses the ensemble finds, beside its reference."""
+    table, name = tables.get('injected_completeness'), ensemble_name(methods[0], 'member')
+    rows = [] if table is None else table[np.asarray(table['finder']).astype(str) == name]
+    if not len(rows):
+        return []
+    row, meta = rows[0], table.meta['injections']
+    text = (f'Of {words.count(meta["n"])} injected lenses in {words.count(meta["n_hosts"])} hosts '
+            f'the {name} finds {_percent(row, "estimate", "lo", "hi")} % at the scores of the best '
+            f'{table.meta["budget"]:,g}')
+    other = tables.get('injected_differences')
+    rows = [] if other is None else other[np.asarray(other['finder_a']).astype(str) == name]
+    if len(rows):
+        text += (f', {_percent(rows[0], "difference", "lo", "hi")} percentage points more than the '
+                 f'{rows[0]["finder_b"]}')
+    area = tables.get('injected_area')
+    rows = [] if area is None else area[np.asarray(area['finder']).astype(str) == name]
+    if len(rows) and np.isfinite(rows[0]['difference']):
+        text += (f'; the area where {100 * area.meta["level"]:g} % of them are found is '
+                 f'{100 * rows[0]["area"]:.0f} % of the search, a change by '
+                 f'{_percent(rows[0], "difference", "difference_lo", "difference_hi")} percentage '
+                 'points')
+    return [f'{text}.']
+
+
+def _percent(row, *names):
+    return words.with_interval(*(100 * float(row[name]) for name in names))
 
 
 def _stratified(table):

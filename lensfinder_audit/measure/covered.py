@@ -13,8 +13,8 @@ from lensfinder_audit.tables import check_table, schema_meta
 __all__ = ['covered_area']
 
 
-def covered_area(table, selections, *, by, level, reference=None, mass=None, weight=None,
-                 group=None, min_groups=10, interval='wilson', confidence=0.95,
+def covered_area(table, selections, *, by, level, reference=None, search=None, mass=None,
+                 weight=None, group=None, min_groups=10, interval='wilson', confidence=0.95,
                  n_resamples=2000, seed=0):
     """
     Measure the share of a search that lies where a finder is complete enough.
@@ -31,8 +31,11 @@ def covered_area(table, selections, *, by, level, reference=None, mass=None, wei
         Completeness that is enough.
     reference : str, optional
         Finder that the others are compared with; none by default.
-    mass : (n,) array_like, optional
-        Objects of the search that a row stands for.
+    search : `~astropy.table.Table`, optional
+        Objects of the search with the columns of the axes, where they are not the rows of
+        ``table``, as where lenses were injected.
+    mass : array_like, optional
+        Objects of the search that a row of it stands for.
     weight : (n,) array_like, optional
         Weight of each lens.
     group : (n,) array_like, optional
@@ -65,7 +68,8 @@ def covered_area(table, selections, *, by, level, reference=None, mass=None, wei
         raise MeasurementError(f'a level of {level:g} of {label.sum()} lenses cannot be covered; '
                                'give a level between 0 and 1, and lenses')
     grid = Grid(table, by=by)
-    share, supported = _shares(grid, label, mass, group, min_groups)
+    share = _shares(grid if search is None else Grid(search, by=grid.axes), mass)
+    supported = _supported(grid, label, group, min_groups)
     resampler = Resampler(len(label), group=group, n_resamples=n_resamples, seed=seed)
     weight = np.ones(len(label)) if weight is None else np.asarray(weight, dtype=float)
     sample = _Sample(grid, label, weight, share, supported, level, resampler.subset(label))
@@ -84,15 +88,19 @@ def covered_area(table, selections, *, by, level, reference=None, mass=None, wei
     return check_table(area, 'covered_area')
 
 
-def _shares(grid, label, mass, group, min_groups):
-    """Return the share of the search in each cell, and whether lenses support it."""
-    mass = np.ones(len(label)) if mass is None else np.asarray(mass, dtype=float)
+def _shares(grid, mass):
+    """Return the share of the search in each cell."""
+    mass = np.ones(len(grid.cell)) if mass is None else np.asarray(mass, dtype=float)
     inside = (grid.cell >= 0) & (grid.cell < grid.n_inside)
-    share = np.bincount(grid.cell[inside], mass[inside], grid.n_inside) / mass.sum()
-    rows = inside & label
+    return np.bincount(grid.cell[inside], mass[inside], grid.n_inside) / mass.sum()
+
+
+def _supported(grid, label, group, min_groups):
+    """Return whether each cell has lenses of enough groups."""
+    rows = (grid.cell >= 0) & (grid.cell < grid.n_inside) & label
     unit = np.arange(len(label)) if group is None else codes(group)[0]
     pairs = np.unique(np.stack([grid.cell[rows], unit[rows]]), axis=1)
-    return share, np.bincount(pairs[0], minlength=grid.n_inside) >= min_groups
+    return np.bincount(pairs[0], minlength=grid.n_inside) >= min_groups
 
 
 class _Sample:

@@ -23,7 +23,7 @@ from lensfinder_audit.measure.resampling import Resampler
 from lensfinder_audit.tables import check_table, schema_meta
 
 __all__ = ['YieldTables', 'yield_tables', 'searched_mass', 'select_budget', 'joint_scores',
-           'check_search']
+           'joint_ranks', 'check_search']
 
 
 class YieldTables(NamedTuple):
@@ -224,6 +224,43 @@ def joint_scores(scores):
     """
     ranks = np.stack([rankdata(np.asarray(values, dtype=float)) for values in scores.values()])
     return {'union': ranks.max(axis=0), 'intersection': ranks.min(axis=0)}
+
+
+def joint_ranks(method, search, scores):
+    """
+    Rank other objects among those of a search, jointly by several finders.
+
+    Parameters
+    ----------
+    method : {'union', 'intersection'}
+        By the best, or by the worst, of the ranks.
+    search : dict of str to (n,) array_like
+        Scores of the search by finder.
+    scores : dict of str to (m,) array_like
+        Scores of the other objects, by finder.
+
+    Returns
+    -------
+    joint : (m,) `~numpy.ndarray`
+        On the scale of `joint_scores` of the search: the objects of the search have there
+        what they have here.
+
+    Examples
+    --------
+    >>> from lensfinder_audit.measure.yields import joint_ranks
+    >>> search = {'a': [0.1, 0.5, 0.9], 'b': [0.3, 0.2, 0.1]}
+    >>> print(joint_ranks('union', search, {'a': [0.5, 0.95], 'b': [0.0, 0.0]}))
+    [2.  3.5]
+    """
+    ranks = np.stack([_rank_among(search[name], scores[name]) for name in search])
+    return ranks.max(axis=0) if method == 'union' else ranks.min(axis=0)
+
+
+def _rank_among(search, values):
+    """Return the rank that ``rankdata`` gives in the search, and one between for other scores."""
+    order = np.sort(np.asarray(search, dtype=float))
+    lo, hi = (np.searchsorted(order, values, side=side) for side in ('left', 'right'))
+    return np.where(hi > lo, (lo + 1 + hi) / 2, lo + 0.5)
 
 
 def check_search(scores, label, mass, budgets):

@@ -100,6 +100,14 @@ def test_cells_on_few_groups_cover_nothing():
     assert found['area'][0] == 0 and found['n_supported'][0] == 0 and found['n_cells'][0] == 4
 
 
+def test_the_area_of_a_search_counts_its_objects_and_not_the_lenses():
+    half = np.repeat([True, True, False, False], 100)
+    search = QTable({'nobs_z': [1, 2, 3, 4, 99]})  # no lens is like the last one
+    found = area({'half': half}, search=search, mass=[1, 1, 2, 2, 4])
+    assert found['area'][0] == pytest.approx(0.2) and found['n_cells'][0] == 4
+    assert found['share_supported'][0] == pytest.approx(0.6)
+
+
 def test_a_level_that_cannot_be_is_named():
     with pytest.raises(MeasurementError, match='give a level between 0 and 1'):
         covered_area(QTable({'label': [True], 'x': [1]}), {}, by=['x'], level=2)
