@@ -339,25 +339,26 @@ def training_words(values, *, what='the score table'):
 
 def means_trained(words):
     """
-    Tell which words say that an object was trained on.
+    Tell which names of splits are those of a training set.
 
     Parameters
     ----------
     words : (n,) array_like of str
-        Names of splits, or yes and no.
+        Names of splits; unlike the words of ``in_training``, 1 is no more than a number.
 
     Returns
     -------
     trained : (n,) `~numpy.ndarray` of bool
-        Any other word, and none, says that it was not, or nothing.
+        Whether objects of this split were trained on.
 
     Examples
     --------
     >>> from lensfinder_audit.scoretable import means_trained
-    >>> means_trained(['train', 'val', 'yes', '']).tolist()
-    [True, False, True, False]
+    >>> means_trained(['train', 'val', 'Training', '1', '']).tolist()
+    [True, False, True, False, False]
     """
-    return np.isin(np.char.lower(np.asarray(words, dtype=str)), list(_TRAINING['yes']))
+    return np.isin(np.char.lower(np.char.strip(np.asarray(words, dtype=str))),
+                   ['train', 'training'])
 
 
 def _check_roles(roles, constants):

@@ -6,6 +6,7 @@ from scipy.special import ndtr, ndtri
 
 from lensfinder_audit.findings import Finding
 from lensfinder_audit.measure.intervals import binomial_interval
+from lensfinder_audit.scoretable import means_trained
 
 __all__ = ['reference_selection', 'comparison', 'training', 'tiers', 'thresholds', 'saturation',
            'population', 'classes', 'conditions', 'chosen_conditions', 'support', 'groups',
@@ -50,6 +51,7 @@ def comparison(case):
 def training(case):
     """Count objects that were trained on."""
     if 'in_training' not in case.sample.colnames:
+        yield from _perhaps_trained(case)
         return
     for what, rows in (('lenses', case.sample['label']), ('negatives', ~case.sample['label'])):
         count = int((case.sample['in_training'][rows] == 'yes').sum())
@@ -58,6 +60,17 @@ def training(case):
                           f'{count} of {int(rows.sum())} {what} were in the training sample; rates '
                           'on them are better than on new objects', 'sample, in_training = yes',
                           'Leave them out with --exclude-training.')
+
+
+def _perhaps_trained(case):
+    if 'split' not in case.sample.colnames:
+        return
+    trained = means_trained(np.asarray(case.sample['split']).astype(str))
+    if trained.any():
+        yield Finding('warning', 'training sample', f'{trained.sum()} of {len(trained)} objects are in '
+                      'the training set of the column split, and nothing says that the finder was '
+                      'not trained on it', 'sample, split',
+                      'Name the column with --in-training split, and use --exclude-training.')
 
 
 def tiers(case):

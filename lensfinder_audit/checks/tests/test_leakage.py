@@ -47,6 +47,13 @@ def test_a_split_by_the_hash_passes(split):
     check_equal(tables['splits'], verify_splits(split).checks)
 
 
+def test_rows_of_a_training_set_are_named_where_nothing_is_said_of_training(split):
+    findings, _ = run_alone('training', split, **QUICK)
+    count = int((split['split'] == 'train').sum())
+    assert findings['finding'][0].startswith(f'{count} of 2000 objects are in the training set')
+    assert not len(run_alone('training', split[split['split'] == 'test'], **QUICK)[0])
+
+
 def spoiled(split):
     """Swap some sets, lose a pixel, and let lenses stand in two sets."""
     table = split.copy()
