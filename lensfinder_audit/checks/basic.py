@@ -67,9 +67,10 @@ def _perhaps_trained(case):
         return
     trained = means_trained(np.asarray(case.sample['split']).astype(str))
     if trained.any():
-        yield Finding('warning', 'training sample', f'{trained.sum()} of {len(trained)} objects are in '
-                      'the training set of the column split, and nothing says that the finder was '
-                      'not trained on it', 'sample, split',
+        count = f'{trained.sum()} of {len(trained)} objects'
+        yield Finding('warning', 'training sample', f'{count} are in the training set of the '
+                      'column split, and nothing says that the finder was not trained on it',
+                      'sample, split',
                       'Name the column with --in-training split, and use --exclude-training.')
 
 
