@@ -6,10 +6,11 @@ Run every benchmark, one after the other, and write a table of what they found.
 ::
 
     python benchmarks/run_all.py --write docs/benchmarks_table.inc
-    python benchmarks/run_all.py --only fpr_bootstrap install
+    python benchmarks/run_all.py --only fpr_bootstrap install --write docs/benchmarks_table.inc
 
 Figures are ratios to a named peer of the same run. A benchmark that fails its bound
-says so in the table.
+says so in the table. What was found stands in ``measured.ecsv`` beside this script, with day and
+load, and is written after each one; with ``--only`` the other rows stay as they are.
 """
 import argparse
 import os
@@ -21,7 +22,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from astropy.table import Table
+
 HERE = Path(__file__).parent
+MEASURED = HERE / 'measured.ecsv'
+NAMES = ('name', 'measured', 'met', 'date', 'load', 'machine')
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,11 @@ class Benchmark:
     pattern: str
     words: str
     arguments: tuple = ()
+
+    @property
+    def shown(self):
+        """Arguments that matter to what is measured."""
+        return () if '--write' in self.arguments else self.arguments
 
 
 BENCHMARKS = (
@@ -111,7 +121,7 @@ BENCHMARKS = (
 
 
 def run(benchmark):
-    """Run a benchmark; return what it found and whether it met its bound."""
+    """Run a benchmark; return a row: what it found and whether it met its bound."""
     command = [sys.executable, str(HERE / f'{benchmark.name}.py'), *benchmark.arguments]
     print('$', ' '.join(command), flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
@@ -119,20 +129,39 @@ def run(benchmark):
     found = re.findall(benchmark.pattern, done.stdout, re.MULTILINE)
     rows = [item if isinstance(item, tuple) else (item,) for item in found]
     text = '; '.join(dict.fromkeys(benchmark.words.format(*row) for row in rows))
-    return text or 'failed', done.returncode == 0
+    machine = (f'{len(os.sched_getaffinity(0))} cores, {platform.machine()}, '
+               f'Python {platform.python_version()}')
+    return (benchmark.name, text or 'failed', done.returncode == 0, str(date.today()),
+            round(os.getloadavg()[1], 1), machine)
 
 
-def table(found):
+def read_measured(path=MEASURED):
+    """Return the rows of earlier runs by name."""
+    if not path.exists():
+        return {}
+    return {str(row['name']): tuple(row[name] for name in NAMES) for row in Table.read(path)}
+
+
+def write_measured(rows, path=MEASURED):
+    """Write the rows, in the order of the benchmarks."""
+    order = [item.name for item in BENCHMARKS if item.name in rows]
+    Table(rows=[rows[name] for name in order], names=NAMES).write(path, overwrite=True)
+
+
+def table(rows):
     """Return the lines of the table."""
     lines = ['.. Written by: python benchmarks/run_all.py --write docs/benchmarks_table.inc', '',
-             f'Measured on {date.today()} in one run: {len(os.sched_getaffinity(0))} cores, '
-             f'{platform.machine()}, Python {platform.python_version()}; others used the machine '
-             f'as well (load {os.getloadavg()[1]:.0f} at the end).', '',
+             f'Machine: {"; ".join(dict.fromkeys(str(row[5]) for row in rows.values()))}. The load '
+             'is that of the last five minutes, by all programs, when a script ended.', '',
              '.. list-table::', '   :header-rows: 1', '']
-    rows = [('command', 'compared with', 'bound', 'measured', 'met')]
-    rows += [(f'``python benchmarks/{item.name}.py``', item.peer, item.bound, text,
-              'yes' if met else '**no**') for item, (text, met) in found.items()]
-    for row in rows:
+    cells = [('command', 'compared with', 'bound', 'measured', 'met', 'day, load')]
+    for item in BENCHMARKS:
+        if item.name in rows:
+            _, text, met, day, load, _ = rows[item.name]
+            words = ' '.join((f'{item.name}.py', *item.shown))
+            cells.append((f'``python benchmarks/{words}``', item.peer, item.bound, text,
+                          'yes' if met else '**no**', f'{day}, {load:.1f}'))
+    for row in cells:
         lines += [f'   {"*" if i == 0 else " "} - {cell}' for i, cell in enumerate(row)]
     return '\n'.join(lines) + '\n'
 
@@ -143,12 +172,14 @@ def main():
     parser.add_argument('--only', nargs='+', choices=[item.name for item in BENCHMARKS])
     parser.add_argument('--write', help='file for the table')
     args = parser.parse_args()
-    chosen = [item for item in BENCHMARKS if not args.only or item.name in args.only]
-    found = {item: run(item) for item in chosen}
-    text = table(found)
-    print(text)
-    if args.write:
-        Path(args.write).write_text(text, encoding='utf-8')
+    rows = read_measured()
+    for item in BENCHMARKS:
+        if not args.only or item.name in args.only:
+            rows[item.name] = run(item)
+            if args.write:
+                write_measured(rows)
+                Path(args.write).write_text(table(rows), encoding='utf-8')
+    print(table(rows))
 
 
 if __name__ == '__main__':
