@@ -293,6 +293,10 @@ class Case:
         The finder.
     frozen : `~astropy.table.QTable`, optional
         The frozen evaluation set.
+    whole : bool, optional
+        Whether copies are looked for among all stamps rather than among some of them.
+    progress : callable, optional
+        Called with how many stamps were read, and how many there are.
     """
 
     sample: QTable
@@ -307,6 +311,8 @@ class Case:
     images: object = None
     classifier: object = None
     frozen: object = None
+    whole: bool = False
+    progress: object = None
 
     @property
     def lenses(self):

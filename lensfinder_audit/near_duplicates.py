@@ -5,23 +5,37 @@ Stamps of the same pixels under different names.
 Positions tell most duplicates, pixels also those whose positions are missing, wrong
 or of another catalogue. Two images of the sky share their noise only if one is a copy
 of the other, so pairs are found by coarse thumbnails and decided by the noise.
+
+Each stamp is read once, in the order of the store. Of it remain a thumbnail and the noise
+of a patch, which rules out nearly all pairs that are merely alike; the others are read again.
 """
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
 import numpy as np
 from astropy.table import QTable
 
+from lensfinder_audit._copy_search import similar_rows, uncommon
 from lensfinder_audit.exceptions import ConfigError
 from lensfinder_audit.noise import annulus_mask
 from lensfinder_audit.tables import check_table, schema_meta
 
 __all__ = ['near_duplicates', 'same_pixels', 'thumbnails']
 
-#: Side of a thumbnail, the least cosine of a pair that is looked at, neighbours of each.
-_SIDE, _CANDIDATE, _NEIGHBORS = 8, 0.3, 4
+#: Side of a thumbnail in blocks, the least cosine of a pair that is looked at.
+_SIDE, _CANDIDATE = 8, 0.3
 
 #: Where the sky is measured, as fractions of half the stamp, and where pixels are cut, in sigma.
-_SKY, _CLIP = (0.65, 0.95), 3.0
+_SKY, _CLIP = (0.65, 0.95), np.float32(3)
 
-_BATCH = 256
+#: Side of the patch, steps per sigma in which it is kept, and pixels that make it decide.
+_PATCH, _STEPS, _ENOUGH = 24, 20, 400
+
+#: Pixels of two stamps with which they can be compared at all.
+_LEAST_PIXELS = 100
+
+#: Stamps that are read together, pairs of them, and pairs of patches that are compared together.
+_BATCH, _PAIRS, _PATCHES = 128, 64, 2048
 
 
 def near_duplicates(store, keys, *, least=0.3, shift=2, progress=None):
@@ -31,7 +45,7 @@ def near_duplicates(store, keys, *, least=0.3, shift=2, progress=None):
     Parameters
     ----------
     store : `~lensfinder_audit.cutouts.CutoutStore`
-        Where the stamps are; memory holds a batch, and 64 numbers per stamp and band.
+        Where the stamps are; memory holds two batches, and 0.8 kB per stamp and band.
     keys : (n,) array_like of str
         Keys of the stamps.
     least : float, optional
@@ -50,23 +64,18 @@ def near_duplicates(store, keys, *, least=0.3, shift=2, progress=None):
 
     Notes
     -----
-    Candidates are nearest neighbours among thumbnails of 8 x 8 pixels in each band, cut
-    at 3 sigma, so that galaxies do not outweigh the sky. A copy that was turned,
+    Candidates are pairs at small angles among thumbnails of 8 x 8 pixels in each band, cut
+    at 3 sigma, so that galaxies do not outweigh the sky; of a stamp that is like very many
+    others, the 16 that are most alike. A copy that was turned,
     resampled or reduced again has another noise and is not found; nor, on stamps of fewer than
     60 pixels a side, one that moved by 2 pixels along both axes.
     """
     keys = np.asarray(keys).astype(str)
-    found = []
-    for _, flux in store.batches(keys, _BATCH):
-        found.append(thumbnails(flux))
-        if progress:
-            progress(len(flux))
-    small = np.concatenate(found) if found else np.zeros((0, 1), np.float32)
-    rows = []
-    for i, j in _candidates(small, _least_cosine(min(store.shape), shift)):
-        value, dy, dx = same_pixels(*store.get(keys[[i, j]]), shift=shift)
-        if value >= least:
-            rows.append((i, j, value, dy, dx))
+    order = np.argsort(store.locate(keys), kind='stable')
+    pairs = _alike(*_read(store, keys[order], progress), _least_cosine(min(store.shape), shift),
+                   shift, least)
+    rows = [_in_order(order[i], order[j], *best)
+            for i, j, *best in _decided(store, keys[order], pairs, shift) if best[0] >= least]
     table = QTable(rows=rows or None, names=['first', 'second', 'correlation', 'dy', 'dx'],
                    dtype=[int, int, float, int, int])
     table.sort('correlation', reverse=True)
@@ -101,11 +110,7 @@ def thumbnails(flux):
     height, width = flux.shape[-2:]
     if min(height, width) < _SIDE:
         raise ConfigError(f'stamps of {height} x {width} pixels are too small; they need {_SIDE}')
-    clean = _without_rings(_clean(flux))
-    rows, columns = (np.linspace(0, n, _SIDE + 1).astype(int) for n in (height, width))
-    sums = np.add.reduceat(np.add.reduceat(clean, rows[:-1], axis=-2), columns[:-1], axis=-1)
-    area = np.outer(np.diff(rows), np.diff(columns))
-    return (sums / np.sqrt(area)).reshape(len(clean), -1).astype(np.float32)
+    return _thumbnails(_clean(flux))
 
 
 def same_pixels(first, second, *, shift=2):
@@ -137,87 +142,137 @@ def same_pixels(first, second, *, shift=2):
     >>> print(f'{value:.2f}', dy, dx)
     0.98 1 -2
     """
-    first, second = (_sharp(np.asarray(item, dtype=np.float32)[None])[0]
+    first, second = (_sharp(_clean(np.asarray(item, dtype=np.float32)[None]))
                      for item in (first, second))
-    best = (0.0, 0, 0)
-    height, width = first.shape[-2:]
-    for dy in range(-shift, shift + 1):
-        for dx in range(-shift, shift + 1):
-            here = first[:, max(-dy, 0):height - max(dy, 0), max(-dx, 0):width - max(dx, 0)]
-            there = second[:, max(dy, 0):height - max(-dy, 0), max(dx, 0):width - max(-dx, 0)]
-            both = (here != 0) & (there != 0)
-            size = np.sqrt(np.sum(here[both]**2) * np.sum(there[both]**2))
-            if both.sum() >= 100 and size > 0:
-                best = max(best, (float(np.sum(here[both] * there[both]) / size), dy, dx))
-    return best
+    value, dy, dx, _ = (item[0].item() for item in _greatest(first, second, shift))
+    return value, dy, dx
+
+
+@cache
+def _pixels():
+    try:
+        from lensfinder_audit import _copies_kernel as pixels
+    except ImportError:  # no numba
+        from lensfinder_audit import _copies_numpy as pixels
+    return pixels
 
 
 def _clean(flux):
     """Return pixels in units of the noise of their band, cut at 3 sigma, 0 where missing."""
+    flux = np.ascontiguousarray(flux, dtype=np.float32)
     half = min(flux.shape[-2:]) / 2
     ring = annulus_mask(flux.shape[-2:], r_in=_SKY[0] * half, r_out=_SKY[1] * half)
-    sky = np.where(np.isfinite(flux[..., ring]), flux[..., ring], np.nan)
-    empty = ~np.isfinite(sky).any(axis=-1, keepdims=True)
-    sky = np.where(empty, 0, sky)
-    level = np.nanmedian(sky, axis=-1)[..., None, None]
-    noise = 1.4826 * np.nanmedian(np.abs(sky - level[..., 0]), axis=-1)[..., None, None]
-    with np.errstate(invalid='ignore', divide='ignore'):
-        z = (flux - level) / noise
-    return np.clip(np.where(np.isfinite(z), z, 0), -_CLIP, _CLIP)
+    clean = np.empty_like(flux)
+    _pixels().clean_planes(flux.reshape(-1, ring.size), np.flatnonzero(ring).astype(np.uintp),
+                           _CLIP, clean.reshape(-1, ring.size))
+    return clean
 
 
-def _without_rings(clean):
-    """Take out what is bright, and the mean at each radius, which galaxies have in common."""
-    kept = np.where(np.abs(clean) < _CLIP, clean, 0)
-    y, x = np.indices(kept.shape[-2:])
-    ring = np.hypot(y - (kept.shape[-2] - 1) / 2, x - (kept.shape[-1] - 1) / 2).astype(int) // 2
-    member = (ring.ravel()[:, None] == np.arange(ring.max() + 1)).astype(np.float32)
-    plain = kept.reshape(*kept.shape[:-2], -1)
-    means = (plain @ member) / np.maximum((plain != 0).astype(np.float32) @ member, 1)
-    return kept - np.where(kept != 0, (means @ member.T).reshape(kept.shape), 0)
+def _thumbnails(clean):
+    """Add up blocks, without what is bright and the mean at each radius, common to galaxies."""
+    height, width = clean.shape[-2:]
+    y, x = np.indices((height, width))
+    ring = np.hypot(y - (height - 1) / 2, x - (width - 1) / 2).astype(int) // 2
+    rows, columns = (np.linspace(0, n, _SIDE + 1).astype(int) for n in (height, width))
+    sums = np.empty((*clean.shape[:2], _SIDE, _SIDE), np.float32)
+    _pixels().block_sums(clean.reshape(-1, height, width), ring, rows, columns, _CLIP,
+                         sums.reshape(-1, _SIDE, _SIDE))
+    area = np.outer(np.diff(rows), np.diff(columns)).astype(np.float32)
+    return (sums / np.sqrt(area)).reshape(len(clean), -1)
 
 
-def _sharp(flux):
+def _sharp(clean):
     """Return what a pixel has above its neighbours; 0 where it is missing or cut."""
-    clean = _clean(flux)
     around = np.zeros_like(clean)
     around[..., 1:-1, 1:-1] = (clean[..., :-2, 1:-1] + clean[..., 2:, 1:-1]
                                + clean[..., 1:-1, :-2] + clean[..., 1:-1, 2:]) / 4
     inside = np.zeros(clean.shape[-2:], dtype=bool)
     inside[1:-1, 1:-1] = True
-    return np.where(inside & (np.abs(clean) < _CLIP) & (clean != 0), clean - around, 0)
+    return np.where(inside & (np.abs(clean) < _CLIP) & (clean != 0), clean - around,
+                    np.float32(0))
 
 
-def _uncommon(small):
-    """Take out what many stamps have in common, such as the flattening of galaxies."""
-    if len(small) < 4 * small.shape[1]:
-        return small - small.mean(axis=0) if len(small) > 10 else small
-    small = small - small.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(small, rowvar=False))
-    large = vectors[:, values > 3 * np.median(values)].astype(np.float32)
-    return small - (small @ large) @ large.T
+def _patches(clean):
+    """Return the noise of a patch between middle and corner, in whole steps."""
+    side = min(_PATCH, *(n - 2 for n in clean.shape[-2:]))
+    places = [max(n // 4 - side // 2, 1) - 1 for n in clean.shape[-2:]]
+    y, x = (slice(place, place + side + 2) for place in places)
+    sharp = _sharp(clean[..., y, x])[..., 1:-1, 1:-1]
+    return np.rint(_STEPS * np.clip(sharp, -6, 6)).astype(np.int8)
+
+
+def _features(stack):
+    clean = _clean(stack)
+    return _thumbnails(clean), _patches(clean)
+
+
+def _read(store, keys, progress):
+    """Return thumbnails and patches of all stamps; the next ones are read meanwhile."""
+    small = np.empty((len(keys), len(store.bands) * _SIDE**2), np.float32)
+    patches, start = None, 0
+    for thumbnail, patch in _ahead((flux for _, flux in store.batches(keys, _BATCH)), _features):
+        if patches is None:
+            patches = np.empty((len(keys), *patch.shape[1:]), np.int8)
+        here = slice(start, start := start + len(patch))
+        small[here], patches[here] = thumbnail, patch
+        if progress:
+            progress(len(patch))
+    return small, patches
+
+
+def _ahead(items, function):
+    """Yield what a function makes of items, while the next item is made."""
+    with ThreadPoolExecutor(1) as pool:
+        running = None
+        for item in items:
+            before, running = running, pool.submit(function, item)
+            if before is not None:
+                yield before.result()
+        if running is not None:
+            yield running.result()
 
 
 def _least_cosine(size, shift):
-    """Return what is left of the cosine of thumbnails after a shift along both axes."""
+    """Return half of what a shift along both axes leaves of the cosine of thumbnails."""
     block = size / _SIDE
-    return max(0.65 * max(1 - shift / block, 0)**2, _CANDIDATE)
+    return max(0.5 * max(1 - shift / block, 0)**2, _CANDIDATE)
 
 
-def _candidates(small, least):
-    """Yield pairs of rows whose thumbnails are alike, each once."""
-    from sklearn.neighbors import NearestNeighbors
+def _alike(small, patches, cosine, shift, least):
+    """Return pairs of rows whose thumbnails are alike and whose patches may be."""
+    uncommon(small)
+    pairs = np.stack(similar_rows(small, cosine), axis=1)
+    kept = np.zeros(len(pairs), dtype=bool)
+    for start in range(0, len(pairs), _PATCHES):
+        here = slice(start, start + _PATCHES)
+        first, second = (patches[rows].astype(np.float32) for rows in pairs[here].T)
+        value, *_, n = _greatest(first, second, shift)
+        kept[here] = (value >= least / 2) | (n < _ENOUGH)
+    return pairs[kept]
 
-    small = _uncommon(small)
-    size = np.linalg.norm(small, axis=1)
-    rows = np.flatnonzero(size > 0)
-    if len(rows) < 2:
-        return
-    unit = small[rows] / size[rows, None]
-    n_neighbors = min(_NEIGHBORS + 1, len(rows))
-    distance, index = NearestNeighbors(n_neighbors=n_neighbors, algorithm='brute').fit(
-        unit).kneighbors(unit)
-    near = distance**2 <= 2 - 2 * least  # of unit vectors
-    pairs = {tuple(sorted((int(rows[i]), int(rows[index[i, k]]))))
-             for i, k in zip(*np.nonzero(near), strict=True) if index[i, k] != i}
-    yield from sorted(pairs)
+
+def _decided(store, keys, pairs, shift):
+    """Yield the rows of pairs, how alike their noise is, and at which shift."""
+    for start in range(0, len(pairs), _PAIRS):
+        rows, place = np.unique(pairs[start:start + _PAIRS], return_inverse=True)
+        place = place.reshape(-1, 2)
+        sharp = _sharp(_clean(store.get(keys[rows])))
+        value, dy, dx, _ = _greatest(sharp[place[:, 0]], sharp[place[:, 1]], shift)
+        yield from zip(*rows[place].T, value, dy, dx, strict=True)
+
+
+def _greatest(first, second, shift):
+    """Return greatest correlations, their shifts, and on how few pixels one of them rests."""
+    product, one, two, n = np.moveaxis(_pixels().lag_sums(first, second, shift), -1, 0)
+    size = np.sqrt(one * two)
+    good = (n >= _LEAST_PIXELS) & (size > 0)
+    value = np.where(good, product / np.where(good, size, 1), 0).reshape(len(first), -1)
+    best = value.argmax(axis=1)
+    greatest = value[np.arange(len(value)), best]
+    dy, dx = np.where(greatest > 0, np.divmod(best, 2 * shift + 1), shift) - shift
+    return np.maximum(greatest, 0), dy, dx, n.min(axis=(1, 2))
+
+
+def _in_order(first, second, value, dy, dx):
+    """Name the pair in the order of the caller's keys."""
+    return (first, second, value, dy, dx) if first < second else (second, first, value, -dy, -dx)

@@ -9,7 +9,8 @@ __all__ = ['run_alone']
 
 
 def run_alone(name, scores, *, negatives=None, conditions=(), store=None, known=None,
-              injections=None, classifier=None, frozen=None, **options):
+              injections=None, classifier=None, frozen=None, progress=None,
+              **options):
     """
     Run one check on a table of scores.
 
@@ -19,6 +20,9 @@ def run_alone(name, scores, *, negatives=None, conditions=(), store=None, known=
         Name of the check.
     scores, negatives, conditions, store, known, injections, classifier, frozen
         As for `~lensfinder_audit.audit.audit`.
+    progress : callable, optional
+        Called with how many stamps were read, and how many there are, while copies are
+        looked for; alone, this check looks at all stamps.
     **options
         Arguments of `~lensfinder_audit.config.AuditOptions`.
 
@@ -43,7 +47,7 @@ def run_alone(name, scores, *, negatives=None, conditions=(), store=None, known=
         scores, negatives, conditions, options, measure=check.measured)
     before = set(measured)
     findings = collect_findings(sample, measured, summary, options, trained=notes.get('trained'),
-                                names=[name], **open_all(
+                                names=[name], whole=True, progress=progress, **open_all(
                                     store=store, known=known, injections=injections,
                                     classifier=classifier, frozen=frozen))
     return findings, {key: table for key, table in measured.items() if key not in before}

@@ -18,7 +18,7 @@ _BLIND, _GALAXY = ('sky annulus', 'missing pixels'), ('core', 'radial profile')
 #: Stamps of each class that are looked at, at most, and in one batch.
 _MOST, _BATCH = 3000, 256
 
-#: Those among which copies are looked for.
+#: Those of each class among which an audit looks for copies.
 _COPIES = 5_000
 
 
@@ -127,8 +127,9 @@ def near_copies(case):
     """Look for stamps of the same pixels under different names."""
     if case.store is None:
         return
-    rows = _classes(case, _COPIES)
-    pairs = near_duplicates(case.store, case.keys()[rows], least=case.limits.near_duplicate)
+    rows = np.arange(len(case.sample)) if case.whole else _classes(case, _COPIES)
+    pairs = near_duplicates(case.store, case.keys()[rows], least=case.limits.near_duplicate,
+                            progress=_counted(case.progress, len(rows)))
     names, label = np.asarray(case.sample['object_id']).astype(str), np.asarray(
         case.sample['label'], dtype=bool)
     first, second = rows[np.asarray(pairs['first'])], rows[np.asarray(pairs['second'])]
@@ -145,6 +146,12 @@ def near_copies(case):
                   f'{len(pairs)} pairs of stamps, of {len(rows)} that were looked at, show the '
                   f'same pixels{", " * bool(words)}{" and ".join(words)}', 'near_duplicates',
                   'Keep one of each pair, with the label that is right, and split after that.')
+
+
+def _counted(progress, total):
+    """Turn how many were just read into how many of all."""
+    ends = []
+    return progress and (lambda n: (ends.append(n), progress(sum(ends), total)))
 
 
 def _apart(case, first, second):

@@ -56,6 +56,9 @@ def check_command(ctx, name, arguments, output, overwrite, **values):
     MANIFEST", "replay DIR" (an output of "inject"), "response MODEL MANIFEST" and "batch
     MODEL MANIFEST" (with --store).
 
+    "check near-duplicates SCORES --store DIR" looks for copies among all stamps, an
+    audit among 5,000 of each class.
+
     "check counts TABLE --counts N,RECOVERED" looks at the published counts of injections:
     intervals, pools that stand out of what --rises and --falls say, empty and hidden
     cells, and what the table cannot show.
@@ -126,12 +129,31 @@ def _run(name, arguments, output, overwrite, values):
         raise ConfigError(f'write it as "check {name} SCORES"; {len(arguments)} tables were given')
     if output:
         refuse_folder(output, overwrite=overwrite, marker='findings.ecsv')
-    findings, tables = run_alone(name, arguments[0], negatives=values['negatives'],
-                                 conditions=list(values['conditions']), store=values['store'],
-                                 known=values['known'], injections=values['injections'],
-                                 classifier=_finder(values['model']), frozen=values['frozen'],
-                                 **_options(values))
+    with _Bar() as bar:
+        findings, tables = run_alone(name, arguments[0], negatives=values['negatives'],
+                                     conditions=list(values['conditions']), store=values['store'],
+                                     known=values['known'], injections=values['injections'],
+                                     classifier=_finder(values['model']), frozen=values['frozen'],
+                                     progress=bar, **_options(values))
     return show(check.question, findings, tables, output, overwrite)
+
+
+class _Bar:
+    """A progress bar that is told how many stamps were read, and of how many."""
+
+    def __enter__(self):
+        self._bar = None
+        return self
+
+    def __exit__(self, *error):
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, done, total):
+        from tqdm import tqdm
+
+        self._bar = self._bar or tqdm(total=total, unit=' stamps', disable=None)
+        self._bar.update(done - self._bar.n)
 
 
 def _finder(model):

@@ -14,7 +14,7 @@ import numpy as np
 
 from lensfinder_audit._compiled import compiled
 
-__all__ = ['normalize_planes']
+__all__ = ['median', 'normalize_planes']
 
 _SAMPLE = 96  # values that bracket the median
 _REACH = 14  # ranks of the sample on either side, about three standard deviations
@@ -85,7 +85,7 @@ def _between(values, low, high, work):
 
 
 @compiled
-def _median(values, work):
+def median(values, work):
     """Median; ``work`` has one element more than the values."""
     middle, n_below, one = np.uintp(len(values) // 2), np.uintp(0), np.uintp(1)
     n = np.uintp(0)
@@ -127,10 +127,10 @@ def normalize_planes(planes, inside, clip, out):
         for i in range(np.uintp(len(ring))):
             value = plane[inside[i]]
             ring[i] = value if np.isfinite(value) else zero
-        middle = _median(ring, work)
+        middle = median(ring, work)
         for i in range(np.uintp(len(ring))):
             ring[i] = abs(ring[i] - middle)
-        scale = _median(ring, work) + tiny
+        scale = median(ring, work) + tiny
         for i in range(np.uintp(len(plane))):
             value = plane[i] if np.isfinite(plane[i]) else zero
             image[i] = min(max((value - middle) / scale, -clip), clip)

@@ -6,6 +6,7 @@ from astropy.io import fits
 from astropy.table import QTable
 
 from lensfinder_audit.audit import audit
+from lensfinder_audit.checks import images
 from lensfinder_audit.cli.tests.running import refusal, run
 from lensfinder_audit.cutouts import CutoutStore, CutoutWriter
 from lensfinder_audit.exceptions import ConfigError
@@ -46,6 +47,51 @@ def test_moved_and_noisy_copies_are_found_and_nothing_else(tmp_path, size, most)
     assert np.array_equal(np.stack([pairs['dy'], pairs['dx']], axis=1), shifts)
 
 
+def test_pairs_do_not_depend_on_the_order_of_keys(tmp_path):
+    flux = galaxies(60, 101)
+    for k in (1, 2, 3):
+        flux[-k] = np.roll(flux[0], (k - 2, 2 - k), axis=(-2, -1))
+    store, keys = stored(tmp_path, flux)
+    order = np.random.default_rng(0).permutation(60)
+    read = []
+    pairs, mixed = near_duplicates(store, keys, progress=read.append), near_duplicates(
+        store, keys[order])
+    assert len(pairs) == 6 and sum(read) == 60  # all pairs of four
+    shifts = {(int(row['first']), int(row['second'])): (row['dy'], row['dx']) for row in pairs}
+    assert shifts[0, 59] == (-1, 1) and shifts[57, 59] == (-2, 2)
+    for row in mixed:
+        i, j = order[row['first']], order[row['second']]
+        sign, pair = (1, (i, j)) if i < j else (-1, (j, i))
+        assert shifts.pop(pair) == (sign * row['dy'], sign * row['dx'])
+    assert not shifts
+
+
+@pytest.mark.parametrize('fraction', [0.3, 0.6])
+def test_copies_are_found_where_their_patch_is_missing(tmp_path, fraction):
+    flux = galaxies(60)
+    flux[-1] = flux[0]
+    flux[-1, :, :int(fraction * 41)] = np.nan
+    store, keys = stored(tmp_path, flux)
+    pairs = near_duplicates(store, keys)
+    assert len(pairs) == 1 and pairs[0]['correlation'] > 0.9
+
+
+def test_the_path_without_numba_finds_the_same(tmp_path, monkeypatch):
+    from lensfinder_audit import _copies_numpy, near_duplicates as module
+
+    flux = galaxies(60)
+    flux[-5:] = np.roll(flux[:5], (1, -1), axis=(-2, -1))
+    store, keys = stored(tmp_path, flux)
+    compiled = near_duplicates(store, keys)
+    monkeypatch.setattr(module, '_pixels', lambda: _copies_numpy)
+    plain = near_duplicates(store, keys)
+    compiled.sort('first')
+    plain.sort('first')
+    for name in ('first', 'second', 'dy', 'dx'):
+        assert plain[name].tolist() == compiled[name].tolist()
+    assert plain['correlation'] == pytest.approx(compiled['correlation'], abs=1e-3)
+
+
 def test_common_shapes_are_no_copies(tmp_path):
     store, keys = stored(tmp_path, galaxies(800, 33))
     assert len(near_duplicates(store, keys)) == 0
@@ -81,7 +127,7 @@ def test_the_same_galaxy_with_missing_bands_is_found_in_real_images(real_data):
     assert found[0] > 0.6 and found[1] < 0.3  # the images were sampled twice
 
 
-def test_copies_across_labels_are_severe(tmp_path):
+def test_copies_across_labels_are_severe(tmp_path, monkeypatch):
     flux, rng = galaxies(300), np.random.default_rng(0)
     flux[-3:] = np.roll(flux[:3], 1, axis=-1)
     store, keys = stored(tmp_path / 'store', flux)
@@ -93,7 +139,10 @@ def test_copies_across_labels_are_severe(tmp_path):
     assert found['finding'][0].startswith('3 pairs of stamps, of 300 that were looked at, show')
     assert len(result.tables['near_duplicates']) == 3
     write_whole(table, tmp_path / 'scores.ecsv')
+    monkeypatch.setattr(images, '_COPIES', 60)  # of each class, in an audit; alone, all
     done = run('check', 'near-duplicates', tmp_path / 'scores.ecsv', '--store', tmp_path / 'store')
-    assert done.exit_code == 1 and 'a lens and a negative' in ' '.join(done.stdout.split())
+    words = ' '.join(done.stdout.split())
+    assert done.exit_code == 1 and '3 pairs of stamps, of 300 that' in words
+    assert 'a lens and a negative' in words
     assert 'needs --store' in refusal(tmp_path, 'check', 'near-duplicates',
                                       tmp_path / 'scores.ecsv')
