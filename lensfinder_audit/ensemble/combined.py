@@ -8,7 +8,8 @@ from lensfinder_audit.ensemble.study_file import JOINT
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.measure.yields import joint_ranks
 
-__all__ = ['complete_rows', 'combined_scores', 'left_out_scores', 'ensemble_name']
+__all__ = ['check_combiners', 'complete_rows', 'combined_scores', 'left_out_scores',
+           'ensemble_name']
 
 
 def ensemble_name(method, role):
@@ -28,6 +29,28 @@ def ensemble_name(method, role):
         Such as ``'mean of members'``.
     """
     return f'{method.replace("_", "-")} of {role}s'
+
+
+def check_combiners(study, sample):
+    """
+    Raise where a combiner that learns has no rows of its own, before anything is trained.
+
+    Parameters
+    ----------
+    study : `~lensfinder_audit.ensemble.study_file.Study`
+        Its combiners.
+    sample : `~lensfinder_audit.ensemble.sample.Sample`
+        The rows.
+
+    Raises
+    ------
+    ConfigError
+        Naming the combiner.
+    """
+    for method in study.combiners:
+        if method not in ('mean', *JOINT) and not sample.fit.any():
+            raise ConfigError(f'{method} learns, and the study names no rows to fit it on; write '
+                              '"splits: {fit: val, report: test}"')
 
 
 def complete_rows(sample, scored, *, missing='refuse'):
@@ -96,7 +119,7 @@ def combined_scores(study, sample, scored, fit, report, injected=None):
     Raises
     ------
     ConfigError
-        If a combiner that learns has no rows of its own.
+        If a combiner needs more than the ranks that a model gives.
     """
     found = {}
     if injected is not None:
@@ -143,9 +166,6 @@ def _combiner(method, names, study, sample, scored, fit, report):
     if scored.kind == 'rank':
         raise ConfigError(f'{method} needs probabilities or logits, and a model gives ranks; '
                           f'combine with {list(JOINT)}')
-    if method != 'mean' and not fit.any():
-        raise ConfigError(f'{method} learns, and the study names no rows to fit it on; write '
-                          '"splits: {fit: val, report: test}"')
     conditions = study.conditions if method == 'feature_weighted' else ()
     table = _table(scored.scores, sample.table, names, conditions, scored.kind)
     table['label'] = sample.label

@@ -19,6 +19,7 @@ from lensfinder_audit.combiners.contract import to_probability
 from lensfinder_audit.ensemble.sample import Impossible, arm_rows, training_rows
 from lensfinder_audit.exceptions import ConfigError, TableError
 from lensfinder_audit.files import sha256, whole_file
+from lensfinder_audit.manifest import check_cutouts
 from lensfinder_audit.scoretable import guess_score_kind
 from lensfinder_audit.scoring import score_manifest
 
@@ -115,13 +116,14 @@ def score_models(study, sample, bench):
     ConfigError
         If a model cannot be made.
     """
-    models, found = study.models(), Scored()
+    models, found, used = study.models(), Scored(), sample.fit | sample.report
     chosen, impossible = _chosen_rows(models, sample, study)
     if study.controls == 'same' and impossible:
         lost = [name for name, model in models.items() if model.role == 'control']
         models = {name: model for name, model in models.items()
                   if name not in lost[len(lost) - len(impossible):]}
-    kinds = {}
+    _check_members(models, impossible)
+    ready, kinds = _prepared(models, study, sample, bench, found.files), {}
     for number, (name, model) in enumerate(models.items()):
         row = {'finder': name, 'role': model.role, 'source': _source(model, study),
                'subset': str(model.values.get('subset', '')), 'seed': model.seed,
@@ -134,14 +136,16 @@ def score_models(study, sample, bench):
             row['n_train_lenses'] = int((chosen[name] & sample.label).sum())
             row['n_train_negatives'] = int((chosen[name] & ~sample.label).sum())
         bench.say(f'{name} ({number + 1} of {len(models)})')
-        found.scores[name], kinds[name], score = _scores(model, study, sample, bench,
-                                                         chosen.get(name), found.files)
-        if bench.injected is not None and score is not None:
+        if model.source in ('column', 'scores'):
+            found.scores[name], kinds[name] = ready[name]
+            continue
+        finder, folder = (_trained_finder(model, study, sample, bench, chosen[name], found.files)
+                          if model.source == 'train' else ready[name])
+        score = _Scorer(finder, name, folder)
+        found.scores[name], kinds[name] = np.full(len(used), np.nan), finder.score_kind
+        found.scores[name][used] = score(sample.table[used], bench.store, 'scores')
+        if bench.injected is not None:
             found.injected[name] = score(bench.injected.table, bench.injected.store, 'injected')
-    if len(found.of('member')) < 2:
-        raise TableError(f'an ensemble has two members or more; there is {found.of("member")}: '
-                         + '; '.join(f'{name} is impossible, since {why}'
-                                     for name, why in impossible.items()))
     return _of_one_kind(found, kinds)
 
 
@@ -169,37 +173,52 @@ def _source(model, study):
     return f'{model.source} {model.values[model.source]}'
 
 
-def _scores(model, study, sample, bench, rows, files):
-    """
-    Return the scores of a model, their kind, and how it scores other cutouts.
+def _check_members(models, impossible):
+    left = [name for name, model in models.items() if model.role == 'member'
+            and name not in impossible]
+    if len(left) < 2:
+        raise TableError(f'an ensemble has two members or more; there is {left}: '
+                         + '; '.join(f'{name} is impossible, since {why}'
+                                     for name, why in impossible.items()))
 
-    Scores are those of the rows that are fitted or reported on; what looks scores up has no
-    way to score other cutouts.
-    """
-    if model.source == 'column':
-        name = model.values['column']
-        scores = score_columns(sample.table, [name])[:, 0]
-        return scores, model.values.get('score_kind') or guess_score_kind(scores, name), None
-    if model.source == 'scores':
-        return *_looked_up(model, study, sample, files), None
-    if bench.store is None:
-        raise ConfigError(f'{model.name} scores cutouts, and there is no cutout store; name it '
+
+def _prepared(models, study, sample, bench, files):
+    """Load all that is loaded before anything is trained; what cannot be is known at once."""
+    ready = {}
+    pixels = [name for name, model in models.items() if model.source in ('train', 'finder')]
+    if pixels and bench.store is None:
+        raise ConfigError(f'{pixels[0]} scores cutouts, and there is no cutout store; name it '
                           'with --store')
-    if model.source == 'finder':
-        finder = _loaded(model, study)
-        files[f'finder {model.name}'] = str(getattr(finder, 'checksum', '') or '')
-        folder = None if bench.folder is None else bench.folder / f'{_plain(model.name)}-loaded'
-    else:
-        finder, folder = _trained_finder(model, study, sample, bench, rows, files)
+    if pixels:
+        check_cutouts(sample.table[sample.fit | sample.report], bench.store)
+    for name, model in models.items():
+        if model.source == 'column':
+            column = model.values['column']
+            scores = score_columns(sample.table, [column])[:, 0]
+            ready[name] = scores, (model.values.get('score_kind')
+                                   or guess_score_kind(scores, column))
+        elif model.source == 'scores':
+            ready[name] = _looked_up(model, study, sample, files)
+        elif model.source == 'finder':
+            folder = None if bench.folder is None else bench.folder / f'{_plain(name)}-loaded'
+            ready[name] = _loaded(model, study), folder
+            files[f'finder {name}'] = str(getattr(ready[name][0], 'checksum', '') or '')
+    return ready
 
-    def score(table, store, part):
-        return np.asarray(score_manifest(finder, table, store, name=model.name, parts=(
-            None if folder is None else folder / part))['score'], dtype=float)
 
-    used = sample.fit | sample.report
-    scores = np.full(len(used), np.nan)
-    scores[used] = score(sample.table[used], bench.store, 'scores')
-    return scores, finder.score_kind, score
+@dataclass
+class _Scorer:
+    """Scores cutouts, and goes on in its folder after an interruption."""
+
+    finder: object
+    name: str
+    folder: Path | None
+
+    def __call__(self, table, store, part):
+        """Return the scores of the rows of a table."""
+        parts = None if self.folder is None else self.folder / part
+        return np.asarray(score_manifest(self.finder, table, store, name=self.name,
+                                         parts=parts)['score'], dtype=float)
 
 
 def _trained_finder(model, study, sample, bench, rows, files):

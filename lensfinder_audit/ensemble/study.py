@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from astropy.table import QTable
 
-from lensfinder_audit.ensemble.combined import combined_scores, complete_rows, left_out_scores
+from lensfinder_audit.ensemble.combined import (check_combiners, combined_scores, complete_rows,
+                                                left_out_scores)
 from lensfinder_audit.ensemble.injected import read_injected
 from lensfinder_audit.ensemble.measured import Reported, measure_study, member_table
 from lensfinder_audit.ensemble.models import Bench, score_models
@@ -100,6 +101,7 @@ def run_study(study, manifest, *, store=None, folder=None, device=None, tell=Non
     """
     sample = read_sample(manifest, study)
     folder = None if folder is None else Path(folder)
+    check_combiners(study, sample)
     injected = read_injected(study, sample)
     scored = score_models(study, sample, Bench(store, folder, device, tell, injected))
     fit, report, n_left_out = complete_rows(sample, scored, missing=study.missing)
