@@ -1,8 +1,9 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
-"""Look for a blue ring about a red galaxy."""
+"""Two finders: a blue ring about a red galaxy in pixels, and a red and bright galaxy without."""
+import numpy as np
 from astropy import units as u
 
-from lensfinder_audit.interfaces import Classifier
+from lensfinder_audit.interfaces import CatalogFinder, Classifier
 from lensfinder_audit.noise import annulus_mask
 from lensfinder_audit.normalizers.asinh import Asinh
 from lensfinder_audit.survey import PIXEL_SCALE
@@ -27,3 +28,16 @@ class RingContrast(Classifier):
         core = annulus_mask(self.stamp_shape, r_in=0, r_out=r_in)
         ring = annulus_mask(self.stamp_shape, r_in=r_in, r_out=r_out)
         return blue[:, ring].mean(axis=1) - blue[:, core].mean(axis=1)
+
+
+class RedAndBright(CatalogFinder):
+    """Rank by how red and bright a galaxy is in its catalogue, as massive ones are."""
+
+    columns = ('flux_g', 'flux_z')
+    score_kind = 'rank'
+
+    def score_rows(self, objects):
+        g, z = (np.asarray(objects[name].value, dtype=float) for name in self.columns)
+        with np.errstate(invalid='ignore', divide='ignore'):
+            found = np.log10(z) + 2 * np.log10(z / g)
+        return np.where((g > 0) & (z > 0), found, np.nan)

@@ -11,6 +11,7 @@ check and returns a list. A plugin's test is one line::
         check_normalizer(MyNormalizer())
 """
 from lensfinder_audit.psf import GaussianPSF
+from lensfinder_audit.testing._catalog_finders import check_catalog_finder
 from lensfinder_audit.testing._classifiers import check_classifier
 from lensfinder_audit.testing._core import CheckResult, check_plugin
 from lensfinder_audit.testing._engines import check_engine
@@ -20,6 +21,6 @@ from lensfinder_audit.testing._simulators import check_simulator
 from lensfinder_audit.testing._sources import check_source
 from lensfinder_audit.testing._surveys import check_survey
 
-__all__ = ['check_normalizer', 'check_classifier', 'check_simulator', 'check_source',
-           'check_engine', 'check_survey', 'check_plugin', 'CheckResult', 'GaussianPSF',
-           'example_flux', 'example_hosts']
+__all__ = ['check_normalizer', 'check_classifier', 'check_catalog_finder', 'check_simulator',
+           'check_source', 'check_engine', 'check_survey', 'check_plugin', 'CheckResult',
+           'GaussianPSF', 'example_flux', 'example_hosts']

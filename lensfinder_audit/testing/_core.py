@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lensfinder_audit.exceptions import ConfigError, ConformanceError, did_you_mean
-from lensfinder_audit.interfaces import API_VERSION, parameter_names
+from lensfinder_audit.interfaces import API_VERSION, CatalogFinder, parameter_names
 
 __all__ = ['CheckResult', 'check_plugin', 'require', 'results', 'api_version_is_known',
            'parameters_are_recorded', 'largest_difference', 'revived']
@@ -24,6 +24,7 @@ _CASES = {'normalizers': ('_normalizers', 'NormalizerCase'),
           'sources': ('_sources', 'SourceCase'),
           'engines': ('_engines', 'EngineCase'),
           'surveys': ('_surveys', 'SurveyCase')}
+_WITHOUT_PIXELS = ('_catalog_finders', 'CatalogFinderCase')  # of the kind classifiers
 
 
 class CheckResult(NamedTuple):
@@ -50,7 +51,9 @@ def check_plugin(kind, plugin, **options):
         The plugin. A class, which is what `~lensfinder_audit.plugins.load_plugin`
         returns, is made without arguments.
     **options
-        What the check of the kind takes, such as ``hosts`` for a simulator.
+        What the check of the kind takes, such as ``hosts`` for a simulator. A finder without
+        pixels is of the kind ``'classifiers'`` and gets the checks of
+        `~lensfinder_audit.testing.check_catalog_finder`.
 
     Returns
     -------
@@ -73,14 +76,15 @@ def check_plugin(kind, plugin, **options):
     if kind not in _CASES:
         raise ConfigError(f'there is no check for plugins of kind {kind!r}; the kinds are '
                           f'{list(_CASES)}.{did_you_mean(kind, _CASES)}')
-    module, name = _CASES[kind]
-    case_class = getattr(import_module(f'lensfinder_audit.testing.{module}'), name)
     try:
         plugin = plugin() if isinstance(plugin, type) else plugin
     except Exception as error:
         message = (f'{plugin.__name__}() raised {_in_words(error)}; give every argument a default, '
                    'or make one and hand it to the check')
         return [CheckResult('can be made without arguments', False, message)]
+    without_pixels = kind == 'classifiers' and isinstance(plugin, CatalogFinder)
+    module, name = _WITHOUT_PIXELS if without_pixels else _CASES[kind]
+    case_class = getattr(import_module(f'lensfinder_audit.testing.{module}'), name)
     return results(case_class(plugin, **options))
 
 
