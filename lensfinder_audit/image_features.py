@@ -69,19 +69,32 @@ def _radius(flux):
 def _sky(flux):
     half = min(flux.shape[-2:]) / 2
     annulus = flux[..., annulus_mask(flux.shape[-2:], r_in=_SKY * half, r_out=0.9 * half)]
-    annulus = np.where(np.isfinite(annulus).any(axis=-1, keepdims=True), annulus, 0)
-    ends = np.nanpercentile(annulus, [5, 16, 50, 84, 95], axis=-1)
+    annulus[~np.isfinite(annulus)] = np.nan
+    annulus[np.isnan(annulus).all(axis=-1)] = 0
+    ends = _percentiles(annulus, (5, 16, 50, 84, 95))
     return ends, np.maximum((ends[3] - ends[1]) / 2, 1e-9)
+
+
+def _percentiles(values, percents):
+    """Return percentiles along the last axis, without what is NaN; one sort serves them all."""
+    values = np.sort(values, axis=-1)  # NaN comes last
+    last = values.shape[-1] - 1 - np.isnan(values).sum(axis=-1, keepdims=True)
+    place = np.array(percents) / 100 * last
+    low = np.floor(place).astype(int)
+    below, above = (np.take_along_axis(values, item, axis=-1)
+                    for item in (low, np.minimum(low + 1, last)))
+    share = (place - low).astype(values.dtype)
+    return np.moveaxis((1 - share) * below + share * above, -1, 0)
 
 
 def _ring_means(flux, edges):
     """Return the mean flux in rings, (n, band, ring), NaN where all is missing."""
     ring = np.digitize(_radius(flux), edges) - 1
-    inside = (ring[..., None] == np.arange(len(edges) - 1)).reshape(-1, len(edges) - 1)
-    plain = flux.reshape(*flux.shape[:2], -1)
+    within = ring < len(edges) - 1  # a core is a small part of a stamp
+    inside = (ring[within][:, None] == np.arange(len(edges) - 1)).astype(np.float32)
+    plain = flux[..., within]
     good = np.isfinite(plain)
-    counts = good.astype(np.float32) @ inside.astype(np.float32)
-    sums = np.where(good, plain, 0) @ inside.astype(np.float32)
+    counts, sums = good.astype(np.float32) @ inside, np.where(good, plain, 0) @ inside
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
@@ -117,14 +130,15 @@ def _missing(flux):
 def _shape(flux):
     """Concentration, flattening and asymmetry of every band."""
     sky, noise = _sky(flux)
-    light = np.where(np.isfinite(flux), flux - sky[2][..., None, None], 0)
     near = _radius(flux) < 0.5 * min(flux.shape[-2:]) / 2
-    y, x = np.indices(flux.shape[-2:]) - (np.array(flux.shape[-2:]) - 1)[:, None, None] / 2
-    bright = np.where(near, np.maximum(light, 0), 0)
-    total = np.maximum(bright.sum(axis=(2, 3)), 1e-9)
-    xx, yy, xy = ((bright * item).sum(axis=(2, 3)) / total for item in (x * x, y * y, x * y))
+    y, x = np.argwhere(near).T - (np.array(flux.shape[-2:]) - 1)[:, None] / 2
+    light = flux[..., near] - sky[2][..., None]  # in their order, which a half turn reverses
+    light[~np.isfinite(light)] = 0
+    bright = np.maximum(light, 0).astype(float)
+    total = np.maximum(bright.sum(axis=-1), 1e-9)
+    xx, yy, xy = np.moveaxis(bright @ np.stack([x * x, y * y, x * y], axis=1), -1, 0) / total
     flat = np.hypot(xx - yy, 2 * xy) / np.maximum(xx + yy, 1e-9)
-    turned = np.abs(light - light[..., ::-1, ::-1])[..., near].mean(axis=-1) / noise
+    turned = np.abs(light - light[..., ::-1]).mean(axis=-1) / noise
     return np.concatenate([np.log(xx + yy + 1), flat, np.arcsinh(turned)], axis=1)
 
 

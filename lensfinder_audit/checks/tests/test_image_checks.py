@@ -38,6 +38,28 @@ def test_flux_scale_and_sky_level_do_not_enter_core_and_profile():
                                                                    abs=0.02)
 
 
+def test_the_sky_is_that_of_its_percentiles_where_pixels_are_missing():
+    flux, _ = stamps(20)
+    flux[np.random.default_rng(2).random(flux.shape) < 0.2] = np.nan
+    flux[3, 1, 2, 20] = np.inf
+    sky = image_features(flux, 'sky annulus').reshape(20, 4, 3)
+    radius = np.hypot(*(np.indices((41, 41)) - 20))
+    ring = flux[..., (radius >= 0.65 * 20.5) & (radius < 0.9 * 20.5)]
+    ring = np.where(np.isfinite(ring), ring, np.nan)
+    low, left, middle, right, high = np.nanpercentile(ring, [5, 16, 50, 84, 95], axis=-1)
+    noise = (right - left) / 2
+    assert sky[:, 1] == pytest.approx(np.log(noise), abs=1e-5)
+    for place, expected in ((0, middle), (2, low - middle), (3, high - middle)):
+        assert sky[:, place] == pytest.approx(expected / noise, abs=1e-4)
+
+
+def test_flattening_is_that_of_the_second_moments():
+    y, x = np.indices((41, 41)) - 20
+    light = np.exp(-(x**2 + (y / 0.5)**2) / (2 * 4**2)).astype('f4')  # 0.5 along y
+    flat = image_features(np.tile(light, (1, 3, 1, 1)), 'image')[0, -6:-3]
+    assert flat == pytest.approx(0.6, abs=0.05)  # (1 - q^2) / (1 + q^2)
+
+
 def test_a_missing_band_is_told():
     flux, _ = stamps(20)
     flux[:5, 0] = np.nan
