@@ -229,16 +229,40 @@ def test_export_scores_as_torch_does(tmp_path, path):
     check_classifier(exported)
 
 
-def test_export_that_scores_otherwise_is_not_written(tmp_path, path, monkeypatch):
+@pytest.mark.parametrize(('owner', 'said'), [('torch', 'what torch computes is at fault'),
+                                             ('onnx', 'what ONNX Runtime computes is at fault')])
+def test_export_that_scores_otherwise_is_not_written(tmp_path, path, monkeypatch, owner, said):
+    """One stamp is scored otherwise: it is named, and so is who does it."""
     pytest.importorskip('onnx')
     from lensfinder_audit.classifiers.onnx_export import export_onnx
 
+    cls = {'torch': TorchCheckpoint, 'onnx': OnnxClassifier}[owner]
+    right = cls.predict
+
+    def wrong(self, images):
+        return right(self, images) + 1e-3 * (np.arange(len(images)) == 7)
+
     finder = TorchCheckpoint(path)
-    right = finder.predict
-    monkeypatch.setattr(finder, 'predict', lambda images: right(images) + 1e-3)
-    with pytest.raises(ConformanceError, match='differ from those of torch by .* nothing was'):
+    monkeypatch.setattr(cls, 'predict', wrong)
+    with pytest.raises(ConformanceError, match='x.onnx: the scores of ONNX Runtime') as caught:
         export_onnx(finder, tmp_path / 'x.onnx')
+    text = str(caught.value)
+    assert 'by up to 0.001 ' in text and 'on 1 of 14 stamps: noise 2 (torch ' in text
+    assert said in text and 'nothing was written' in text and '\n' not in text
     assert not (tmp_path / 'x.onnx').exists()
+
+
+@pytest.mark.parametrize('kind', ['logit', 'probability'])
+def test_rounding_is_told_from_a_fault(tmp_path, kind):
+    """At a tolerance below single precision, torch and ONNX Runtime are both as far from exact."""
+    pytest.importorskip('onnx')
+    path = save_checkpoint(small_network(), tmp_path / 'finder.safetensors',
+                           CARD | {'score_kind': kind})
+    words = refusal(tmp_path, 'export', path, '-o', tmp_path / 'x.onnx', '--tolerance', '1e-10')
+    assert 'the network amplifies the rounding of single precision' in words
+    allowed = words.rpartition('--tolerance ')[2]
+    done = run('export', path, '-o', tmp_path / 'x.onnx', '--tolerance', allowed)
+    assert done.exit_code == 0, done.stderr
 
 
 def test_export_refuses_what_it_cannot_write(tmp_path, path):
