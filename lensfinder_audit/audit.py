@@ -15,6 +15,7 @@ from astropy import units as u
 from astropy.table import QTable, Table
 
 import lensfinder_audit
+from lensfinder_audit.audit_injections import assign_sets, open_sets
 from lensfinder_audit.audit_inputs import described, open_all, recorded
 from lensfinder_audit.config import AuditOptions, InputFile, nested_options
 from lensfinder_audit.crossmatch import join_conditions, sky_positions
@@ -54,7 +55,7 @@ class AuditResult:
     store : `~lensfinder_audit.cutouts.CutoutStore`, optional
         Stamps of the objects, of which galleries are drawn where none are given.
     injected : tuple, optional
-        Injections and the store of their images, or `None` for each.
+        Injections, the store of their images, and the finder that scored them, or `None`.
     """
 
     tables: dict
@@ -115,9 +116,10 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, inje
         Stamps of the objects, for the checks that look at them.
     known : `~astropy.table.Table`, str, `~pathlib.Path` or sequence of them, optional
         Catalogues of known lenses and candidates, to be found among the negatives.
-    injections : `~astropy.table.Table`, str or `~pathlib.Path`, optional
-        Injections, or the folder that ``lensfinder-audit inject`` wrote, for the checks
-        that look at them; those of their images need ``--keep-images``.
+    injections : `~astropy.table.Table`, str, `~pathlib.Path` or dict of str to these, optional
+        Injections, or the folder that ``lensfinder-audit inject`` wrote; with several
+        finders by the name of the finder that scored them. The checks look at the first;
+        those of images need ``--keep-images``.
     classifier : `~lensfinder_audit.interfaces.Classifier`, optional
         The finder itself, for the checks of how it answers to changed stamps, and whose
         embedding the realism gate takes.
@@ -155,15 +157,18 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, inje
     options = AuditOptions.of(**options)
     tables, inputs = _read_inputs(scores, negatives, conditions)
     names = {role: str(found[0].path) for role, found in inputs.items() if len(found) == 1}
-    beside = {'store': store, 'known': known, 'injections': injections}
-    opened = open_all(**beside, classifier=classifier, frozen=frozen)
+    sets = open_sets(injections)
+    opened = open_all(store=store, known=known, injections=sets, classifier=classifier,
+                      frozen=frozen)
     sample, kinds, notes = build_sample(tables, options, names=names)
     if frozen is not None:
         from lensfinder_audit.frozen import check_frozen
         check_frozen(sample, opened['frozen'], what='the sample')
     summary = _summary(sample, kinds, notes, tables, inputs, options)
-    more = recorded(**beside)
-    summary['inputs'] += described(more, opened)
+    more = recorded(store=store, known=known, injections=injections)
+    summary['inputs'] += described(more, opened, sets)
+    sets = assign_sets(sets, kinds, lower_is_better=options.lower_is_better)
+    opened['injections'] = sets[0].table if sets else None
     inputs |= more
     from lensfinder_audit.composition import measure_all
     from lensfinder_audit.findings import collect_findings
@@ -179,14 +184,22 @@ def audit(scores, *, negatives=None, conditions=(), store=None, known=None, inje
         findings = _other_choices(tables, measured, findings, options, progress)
     _judge(measured, findings, summary, options)
     from lensfinder_audit.audit_extras import extra_tables
-    measured |= extra_tables(sample, measured, options, injections=opened['injections'])
+    measured |= extra_tables(sample, measured, options, sets=sets, kinds=kinds)
     files = {role: [{'file': item.path.name, 'sha256': item.sha256} for item in found]
              for role, found in inputs.items() if found}
     for table in [*measured.values(), findings]:
+        if table.meta.get('cluster') == 'group':  # as the reader knows it
+            table.meta['cluster_name'] = summary['group']
         table.meta |= {'inputs': files, 'survey': options.survey,
                        'package_version': lensfinder_audit.__version__}
     return AuditResult(measured, findings, sample, summary, options, inputs,
-                       store=opened['store'], injected=(opened['injections'], opened['images']))
+                       store=opened['store'], injected=_with_images(sets, kinds))
+
+
+def _with_images(sets, kinds):
+    """Return the first injections whose images were kept, else the first of all."""
+    item = next((item for item in sets if item.images is not None), next(iter(sets), None))
+    return (item.table, item.images, item.finder if len(kinds) > 1 else '') if item else (None,) * 3
 
 
 def prepare(scores, negatives, conditions, options, *, measure):

@@ -3,6 +3,7 @@
 import numpy as np
 from astropy.table import vstack
 
+from lensfinder_audit.audit_ensemble import ensemble_tables
 from lensfinder_audit.measure.binning import make_axis
 from lensfinder_audit.measure.completeness import completeness_table
 from lensfinder_audit.measure.diversity import discovery_sets
@@ -13,7 +14,7 @@ __all__ = ['extra_tables', 'recovery_tables', 'injection_axes', 'common_finds']
 _MOST_FINDERS = 6
 
 
-def extra_tables(sample, measured, options, *, injections=None):
+def extra_tables(sample, measured, options, *, sets=(), kinds=None):
     """
     Measure what an audit has beside: recovered injections, and who finds what.
 
@@ -25,24 +26,43 @@ def extra_tables(sample, measured, options, *, injections=None):
         Its tables.
     options : `~lensfinder_audit.config.AuditOptions`
         What it was told.
-    injections : `~astropy.table.QTable`, optional
-        Injections with the ``score`` of the finder; of several finders they cannot be
-        told apart, and where low scores are the lens-like ones they are left out.
+    sets : sequence of `~lensfinder_audit.audit_injections.InjectionSet`, optional
+        Injections of each finder that has some, with high scores for lenses.
+    kinds : dict of str to str, optional
+        Score kind of each finder; without it finders are not combined.
 
     Returns
     -------
     tables : dict of str to `~astropy.table.QTable`
-        ``recovery`` and its axes, ``discovery_sets``; what cannot be measured is left out.
+        ``recovery`` and its axes, ``discovery_sets`` and those of
+        `~lensfinder_audit.audit_ensemble.ensemble_tables`; what cannot be measured is left
+        out.
     """
     points, found = measured['operating_points'], {}
-    alone = len(set(points['finder'])) == 1 and not options.lower_is_better
-    if injections is not None and len(injections) and alone:
-        found |= recovery_tables(injections, points, axes=injection_axes(injections, measured),
-                                 n_resamples=min(options.n_resamples, 2000),
-                                 realism=_told(measured), min_groups=options.min_groups)
+    for item in sets:
+        rows = points[np.asarray(points['finder']).astype(str) == item.finder]
+        if len(item.table) and len(rows):
+            made = recovery_tables(item.table, rows, axes=injection_axes(item.table, measured),
+                                   n_resamples=min(options.n_resamples, 2000),
+                                   realism=_told(measured), min_groups=options.min_groups)
+            for name, table in made.items():
+                found.setdefault(name, []).append(table)
+    found = {name: _one_table(parts) for name, parts in found.items()}
+    if kinds:
+        found |= ensemble_tables(sample, points, kinds, options)
     together = common_finds(sample, points, confidence=options.confidence,
                             interval=options.interval)
     return found if together is None else {**found, 'discovery_sets': together}
+
+
+def _one_table(parts):
+    """Stack the injections of several finders; how each were made stands by their finders."""
+    if len(parts) < 2:
+        return parts[0]
+    table = vstack(parts, metadata_conflicts='silent')
+    table.meta = {**parts[0].meta, 'injections': {
+        str(part['finder'][0]): part.meta['injections'] for part in parts}}
+    return table
 
 
 def _told(measured):

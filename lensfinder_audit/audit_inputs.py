@@ -6,16 +6,13 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable, Table
 
+from lensfinder_audit.audit_injections import open_sets, recorded_sets
 from lensfinder_audit.config import InputFile
 from lensfinder_audit.crossmatch import sky_positions
-from lensfinder_audit.exceptions import TableError
 from lensfinder_audit.files import read_table
 from lensfinder_audit.scoretable import stack_alike
 
-__all__ = ['described', 'open_all', 'open_injections', 'open_store', 'read_known', 'recorded']
-
-#: File of the injections in the folder that "inject" or "demo" writes, and its images.
-_INJECTIONS, _IMAGES = 'injections.parquet', 'images'
+__all__ = ['described', 'open_all', 'open_store', 'read_known', 'recorded']
 
 
 def open_all(*, store=None, known=None, injections=None, classifier=None, frozen=None):
@@ -30,9 +27,11 @@ def open_all(*, store=None, known=None, injections=None, classifier=None, frozen
     Returns
     -------
     opened : dict
-        Fields of `~lensfinder_audit.findings.Case`.
+        Fields of `~lensfinder_audit.findings.Case`; of several sets of injections the
+        first one is looked at.
     """
-    table, images = open_injections(injections)
+    sets = open_sets(injections)
+    table, images = (sets[0].table, sets[0].images) if sets else (None, None)
     return {'store': open_store(store), 'known': read_known(known), 'injections': table,
             'images': images, 'classifier': classifier, 'frozen': _frozen(frozen)}
 
@@ -53,13 +52,14 @@ def recorded(*, store=None, known=None, injections=None):
     """
     place = getattr(store, 'path', store)
     known = [known] if isinstance(known, Table | str | Path) else list(known or ())
-    given = {'known': known, 'store': [] if place is None else [place],
-             'injections': [] if injections is None else [injections]}
-    return {role: files for role, items in given.items()
-            if (files := [InputFile.of(item) for item in items if not isinstance(item, Table)])}
+    given = {'known': known, 'store': [] if place is None else [place]}
+    files = {role: [InputFile.of(item) for item in items if not isinstance(item, Table)]
+             for role, items in given.items()}
+    files['injections'] = recorded_sets(injections)
+    return {role: found for role, found in files.items() if found}
 
 
-def described(inputs, opened):
+def described(inputs, opened, sets=()):
     """
     List what was opened, for the summary of an audit.
 
@@ -69,6 +69,8 @@ def described(inputs, opened):
         As `recorded` returns it.
     opened : dict
         As `open_all` returns it.
+    sets : sequence of `~lensfinder_audit.audit_injections.InjectionSet`, optional
+        Injections of each finder.
 
     Returns
     -------
@@ -80,9 +82,12 @@ def described(inputs, opened):
     def rows(role, item):
         if role == 'known':
             return int((np.asarray(known['catalog']) == item.path.name).sum())
+        if role == 'injections':
+            return sum(len(one.table) for one in sets if one.finder == item.finder)
         return len(opened[role])
 
-    return [{'path': str(item.path), 'sha256': item.sha256, 'rows': rows(role, item), 'role': role}
+    return [{'path': str(item.path), 'sha256': item.sha256, 'rows': rows(role, item),
+             'role': f'{role} of {item.finder}' if item.finder else role}
             for role, found in inputs.items() for item in found]
 
 
@@ -131,44 +136,9 @@ def read_known(known):
     return stack_alike(parts) if parts else None
 
 
-def open_injections(injections):
-    """
-    Read a table of injections, and open their images where they were kept.
-
-    Parameters
-    ----------
-    injections : `~astropy.table.Table`, str, `~pathlib.Path` or None
-        The table, its file, or the folder that ``lensfinder-audit inject`` wrote.
-
-    Returns
-    -------
-    table : `~astropy.table.QTable` or None
-        With ``host``, ``cell`` and ``score``, one row per injection that has a score.
-    images : `~lensfinder_audit.cutouts.CutoutStore` or None
-        By ``object_id``.
-    """
-    if injections is None or isinstance(injections, Table):
-        return _scored(injections), None
-    path = Path(injections)
-    images = path / _IMAGES if path.is_dir() else None
-    table = read_table(path / _INJECTIONS if path.is_dir() else path)
-    return _scored(table), open_store(images) if images and images.is_dir() else None
-
-
-def _frozen(item):
-    from lensfinder_audit.frozen import read_frozen
-
-    return read_frozen(item) if isinstance(item, str | Path) else item
-
-
-def _scored(table):
-    if table is None:
-        return None
-    missing = {'host', 'score'} - set(table.colnames)
-    if missing:
-        raise TableError(f'the table of injections has no column {sorted(missing)[0]!r}; give the '
-                         'output of "inject"')
-    table = QTable(table, copy=False)
-    if 'arm' in table.colnames:
-        table = table[np.asarray(table['arm']) == 'base']
-    return table[np.isfinite(np.asarray(table['score'], dtype=float))]
+def _frozen(frozen):
+    """Read a frozen evaluation set, where it is named by its file."""
+    if isinstance(frozen, str | Path):
+        from lensfinder_audit.frozen import read_frozen
+        return read_frozen(frozen)
+    return frozen

@@ -26,22 +26,25 @@ class InputFile:
         Where it is.
     sha256 : str
         Its checksum; empty for a plugin, of which the path is the name.
+    finder : str, optional
+        The finder that injections are of, where there are several.
     """
 
     path: Path
     sha256: str
+    finder: str = ''
 
     @classmethod
-    def of(cls, path):
+    def of(cls, path, *, finder=''):
         """Take the checksum of a file, a cutout store or the injections in a folder."""
         path = Path(path)
         if (path / 'store.json').is_file():
             from lensfinder_audit.cutouts import CutoutStore
-            return cls(path, CutoutStore(path).checksum())
+            return cls(path, CutoutStore(path).checksum(), finder)
         file = path / 'injections.parquet' if path.is_dir() else path
         if not file.is_file():
             raise InputFileError(f'{path}: there is no such file')
-        return cls(path, sha256(file))
+        return cls(path, sha256(file), finder)
 
 
 @dataclass
@@ -188,7 +191,8 @@ _SECTIONS = {
 }
 _INPUTS = ('scores', 'negatives', 'conditions', 'known', 'store', 'injections', 'model',
            'checkpoint', 'frozen')
-_ROLES_OF_ONE = tuple(role for role in _INPUTS if role not in ('conditions', 'known'))
+_ROLES_OF_ONE = tuple(role for role in _INPUTS if role not in ('conditions', 'known',
+                                                               'injections'))
 
 
 def nested_options(options):
@@ -240,7 +244,7 @@ def dump_config(options, inputs, folder, *, example=False, command=''):
         if not item.sha256:
             return {'plugin': str(item.path)}
         return {'file': os.path.relpath(item.path.resolve(), Path(folder).resolve()),
-                'sha256': item.sha256}
+                'sha256': item.sha256, **({'finder': item.finder} if item.finder else {})}
 
     files = {role: [told(item) for item in found] for role, found in inputs.items() if found}
     if example:
@@ -334,8 +338,9 @@ def _input(item, path, role):
         return InputFile(Path(str(item['plugin'])), '')
     if not isinstance(item, dict) or not isinstance(item.get('file'), str):
         raise ConfigError(f"{path}: inputs, {role}: each entry needs 'file'; it is {item!r}")
-    _check_keys(item, ('file', 'sha256'), path, f'inputs, {role}')
-    found = InputFile.of(path.parent / item['file'])
+    keys = ('file', 'sha256', *(('finder',) if role == 'injections' else ()))
+    _check_keys(item, keys, path, f'inputs, {role}')
+    found = InputFile.of(path.parent / item['file'], finder=str(item.get('finder', '')))
     if item.get('sha256') not in (None, found.sha256):
         now, then = found.sha256[:12], str(item['sha256'])[:12]
         raise ConfigError(f'{path}: {found.path} has changed: its sha256 is {now}..., not {then}'

@@ -23,8 +23,8 @@ from lensfinder_audit.measure.binning import Axis
 from lensfinder_audit.mock_cutouts import write_mock_survey
 from lensfinder_audit.mock_sample import ARC_SNR_LIMIT
 from lensfinder_audit.output import MARKER, fill_folder
-from lensfinder_audit.plotting.galleries import (false_positive_gallery, injection_gallery,
-                                                 lens_galleries, nearest_injections)
+from lensfinder_audit.plotting.galleries import injection_gallery
+from lensfinder_audit.plotting.store_galleries import nearest_injections, object_galleries
 from lensfinder_audit.realism_gate import gate_meta, gate_table, sampled_images
 from lensfinder_audit.recovery import inject, injected_images
 from lensfinder_audit.scoring import score_manifest
@@ -58,7 +58,7 @@ RECOVERY_AXES = (
 
 
 def run_demo(folder, *, n_rows=8000, n_injections=150, seed=11, workers=None, overwrite=False,
-             keep_cutouts=False, progress=None):
+             keep_cutouts=False, progress=None, command=''):
     """
     Render a mock survey, score it, inject into it, audit the finder and write it all.
 
@@ -81,6 +81,8 @@ def run_demo(folder, *, n_rows=8000, n_injections=150, seed=11, workers=None, ov
         Whether the cutouts stay (some 120 KB each), for the commands "score" and "inject".
     progress : callable, optional
         Called as ``progress(step, n, total)``: ``n`` more of ``total`` are done.
+    command : str, optional
+        The command line that was given, for the report.
 
     Returns
     -------
@@ -106,6 +108,7 @@ def run_demo(folder, *, n_rows=8000, n_injections=150, seed=11, workers=None, ov
             progress=lambda n: tell('render the survey', n, n_rows))
         result, injections = _measured(manifest, store, temporary, n_injections, seed, tell)
         _tell_where(result, temporary, folder)
+        result.summary['command'] = command
         tell('tables, figures, report', 0, 1)
         result.galleries = _galleries(result, manifest, injections, store, seed)
         write_whole(injections, temporary / 'injections.parquet')
@@ -195,16 +198,15 @@ def _tell_where(result, temporary, folder):
 
 
 def _galleries(result, manifest, injections, store, seed):
-    sample, keys = result.sample, cutout_keys(result.sample)
-    threshold = float(result.tables['operating_points']['threshold'][0])
-
-    def images_of(rows):
-        return store.get(keys[rows])
-
-    return [*lens_galleries(sample, _NAME, images_of, threshold=threshold, simulated=True,
-                            conditions=('psfsize_r', 'nobs_z', 'type')),
-            *false_positive_gallery(sample, _NAME, images_of, simulated=True),
-            *_injections_beside_lenses(sample, manifest, injections, store, images_of, seed)]
+    """Draw the galleries while there is a store; most demos do not keep it."""
+    result.store = store
+    try:
+        found = object_galleries(result)
+    finally:
+        result.store = None
+    keys = cutout_keys(result.sample)
+    return found + _injections_beside_lenses(result.sample, manifest, injections, store,
+                                             lambda rows: store.get(keys[rows]), seed)
 
 
 def _injections_beside_lenses(sample, manifest, injections, store, images_of, seed, *, n=7):

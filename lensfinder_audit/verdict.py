@@ -11,12 +11,14 @@ from astropy.table import QTable
 
 from lensfinder_audit.measure.intervals import binomial_interval
 from lensfinder_audit.tables import check_table, schema_meta
+from lensfinder_audit.vocabulary import column_words
 
 __all__ = ['verdict_table', 'verdict_sentences']
 
 _ORDER = {'use': 0, 'do not use': 1, 'not known': 2}
 _KEY = ('finder', 'operating_point', 'region')
 _WHOLE = 'whole sample'
+_SUPERSCRIPT = str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹')
 _NOWHERE = {'axis': '', 'low': np.nan, 'high': np.nan, 'unit': ''}
 
 
@@ -76,6 +78,8 @@ def verdict_table(tables, *, limits, confidence=0.95):
         return None
     table = QTable(rows=rows)
     table.meta = schema_meta('verdict', confidence=confidence, n_cells=n_cells,
+                             axis_order=list(dict.fromkeys(
+                                 place['axis'] for place in places.values())),
                              use_completeness=limits.use_completeness, use_fpr=limits.use_fpr,
                              interval='Bonferroni over the cells')
     return check_table(table, 'verdict')
@@ -128,13 +132,13 @@ def _judge(found, limits, level):
     if lenses[2] < limits.use_completeness:
         bad.append(f'completeness is at most {lenses[2]:.3f}')
     if negatives[1] > limits.use_fpr:
-        bad.append(f'the false-positive rate{whose} is at least {negatives[1]:.2g}')
+        bad.append(f'the false-positive rate{whose} is at least {_rate(negatives[1])}')
     good = lenses[1] >= limits.use_completeness and negatives[2] <= limits.use_fpr
     if bad:
         return {**row, 'verdict': 'do not use', 'because': ' and '.join(bad)}
     if good:
         return {**row, 'verdict': 'use', 'because': f'completeness is at least {lenses[1]:.3f} and '
-                f'the false-positive rate{whose} at most {negatives[2]:.2g}'}
+                f'the false-positive rate{whose} at most {_rate(negatives[2])}'}
     return {**row, 'verdict': 'not known', 'because': _unknown(lenses, negatives)}
 
 
@@ -158,7 +162,13 @@ def _unknown(lenses, negatives):
     if np.isnan(negatives[1]):
         return f'{negatives[0]} negatives are too few'
     return (f'completeness is {lenses[1]:.3f} to {lenses[2]:.3f} and the false-positive rate '
-            f'{negatives[1]:.2g} to {negatives[2]:.2g}')
+            f'{_rate(negatives[1])} to {_rate(negatives[2])}')
+
+
+def _rate(value):
+    """Write a rate to two digits, small ones with a power of ten."""
+    mantissa, _, power = f'{value:.2g}'.partition('e')
+    return mantissa + (f' × 10{str(int(power)).translate(_SUPERSCRIPT)}' if power else '')
 
 
 def verdict_sentences(table, findings=(), *, most=4):
@@ -206,6 +216,14 @@ def verdict_sentences(table, findings=(), *, most=4):
 
 
 def _regions(rows, most):
-    named = [f'{row["region"]} ({row["because"]})' for row in rows[:most]]
+    named = [f'{_place(row)} ({row["because"]})' for row in rows[:most]]
     more = [f'{len(rows) - most} more in the table'] if len(rows) > most else []
     return '; '.join(named + more)
+
+
+def _place(row):
+    """Name a region for a reader: by what its axis is, not by its column."""
+    axis = str(row['axis']) if 'axis' in row.colnames else ''
+    if not axis:
+        return f'the {_WHOLE}' if row['region'] == _WHOLE else str(row['region'])
+    return f'{column_words(axis)} {str(row["region"]).removeprefix(axis).strip()}'

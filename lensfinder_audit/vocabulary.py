@@ -2,7 +2,7 @@
 """Words that tables share: ways of discovery, and what a recovered fraction may be called."""
 import numpy as np
 
-__all__ = ['INDEPENDENCE', 'independence', 'quantity_name', 'describes_lenses']
+__all__ = ['INDEPENDENCE', 'independence', 'quantity_name', 'describes_lenses', 'column_words']
 
 #: Ways of discovery that another lens finder had no part in, those in which
 #: one had, and what the completeness of either is called.
@@ -85,3 +85,36 @@ def describes_lenses(name):
     (True, False)
     """
     return name in _OF_LENSES or name.startswith(('source_', 'lensed_'))
+
+
+_COLUMNS = {'psfsize': 'PSF FWHM', 'psfdepth': 'PSF depth', 'galdepth': 'galaxy depth',
+            'depth': '5σ depth', 'nobs': 'number of exposures', 'ebv': 'E(B−V)',
+            'theta_e': 'Einstein radius', 'arc_snr': 'arc signal to noise',
+            'source_mag': 'unlensed source magnitude', 'lensed_mag': 'lensed source magnitude',
+            'type': 'Tractor type', 'confuser_class': 'confuser family',
+            'z_lens': 'lens redshift', 'grade': 'grade'}
+
+
+def column_words(name):
+    """
+    Name a column for a reader, without its unit.
+
+    Parameters
+    ----------
+    name : str
+        Column; what comes after the last underscore may be a band.
+
+    Returns
+    -------
+    words : str
+        A column that is not known keeps its name, with spaces.
+
+    Examples
+    --------
+    >>> from lensfinder_audit.vocabulary import column_words
+    >>> column_words('psfsize_r'), column_words('my_column')
+    ('PSF FWHM, r', 'my column')
+    """
+    stem, _, band = name.rpartition('_')
+    return _COLUMNS.get(name) or (f'{_COLUMNS[stem]}, {band}' if stem in _COLUMNS
+                                  else name.replace('_', ' '))

@@ -60,9 +60,9 @@ _LISTS = ('thresholds', 'fprs', 'top_percents', 'budgets', 'by')
               help='Catalogue of known lenses, to be found among the negatives.')
 @click.option('--store', type=click.Path(file_okay=False), metavar='DIR',
               help='Cutout store, for the checks that look at stamps.')
-@click.option('--injections', type=click.Path(), metavar='DIR',
-              help='Output of "inject", for the checks of injections; those of images need its '
-                   '--keep-images.')
+@click.option('--injections', multiple=True, metavar='[FINDER=]DIR',
+              help='Output of "inject"; with several finders, of FINDER. Galleries and checks of '
+                   'images need its --keep-images.')
 @click.option('--model', metavar='MODEL',
               help='The finder, an ONNX file or a plugin, for the checks of how it answers.')
 @click.option('--checkpoint', type=click.Path(dir_okay=False), metavar='FILE',
@@ -120,7 +120,8 @@ def _collect(scores, example, config, values):
     if example:
         from lensfinder_audit.example import EXAMPLE_OPTIONS, example_scores
         inputs['scores'], options = example_scores(), dict(EXAMPLE_OPTIONS)
-    given = {'scores': scores, **{role: values[role] for role in _INPUTS[1:]}}
+    given = {'scores': scores, **{role: values[role] for role in _INPUTS[1:]},
+             'injections': _injections(values['injections'])}
     given = {role: list(item) if isinstance(item, tuple) else item
              for role, item in given.items() if item}
     if config:
@@ -130,12 +131,29 @@ def _collect(scores, example, config, values):
     return inputs, options | _from_values(values, options)
 
 
+def _injections(given):
+    """Return folders by the names of their finders; one without a name stands alone."""
+    from pathlib import Path
+
+    found = {}
+    for item in given:
+        finder, _, path = item.rpartition('=') if not Path(item).exists() else ('', '', item)
+        if finder in found:
+            raise ConfigError(f'--injections {item}: '
+                              + (f'finder {finder!r} has injections already' if finder else
+                                 'of several, each needs its finder, as in FINDER=DIR'))
+        found[finder] = path
+    return found.get('') if list(found) == [''] else found
+
+
 def _from_config(config, replaced):
     from lensfinder_audit.config import load_config
 
     options, files = load_config(config, replaced=replaced)
     inputs = {role: [item.path for item in found] if role in ('conditions', 'known') else
               found[0].path if found else None for role, found in files.items()}
+    if files['injections']:
+        inputs['injections'] = {item.finder: item.path for item in files['injections']}
     if not inputs['scores'] and 'scores' not in replaced:
         from lensfinder_audit.example import example_scores
         inputs['scores'] = example_scores()  # an audit of the example names no file

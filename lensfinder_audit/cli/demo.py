@@ -1,5 +1,8 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """``lensfinder-audit demo``: from a mock survey to the audit of a finder."""
+import shlex
+import sys
+
 import click
 
 __all__ = ['demo_command']
@@ -35,7 +38,8 @@ def demo_command(output, rows, injections, seed, workers, keep_cutouts, overwrit
     refuse_folder(output, overwrite, MARKER)
     with _Bars() as bars:
         result = run_demo(output, n_rows=rows, n_injections=injections, seed=seed, workers=workers,
-                          overwrite=overwrite, keep_cutouts=keep_cutouts, progress=bars)
+                          overwrite=overwrite, keep_cutouts=keep_cutouts, progress=bars,
+                          command=shlex.join(['lensfinder-audit', *sys.argv[1:]]))
     print_summary(result, output)
     _print_recovery(result.tables['recovery_by_arc_snr'])
     click.echo()

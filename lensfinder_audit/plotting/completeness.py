@@ -9,9 +9,10 @@ from matplotlib.patches import Rectangle
 from lensfinder_audit.exceptions import MeasurementError
 from lensfinder_audit.plotting import marks
 from lensfinder_audit.plotting.places import axis_names, axis_words, cell_places
-from lensfinder_audit.plotting.style import (NARROW, WIDE, add_note, group_indices, group_rows,
-                                             interval_words, new_figure, object_words, panel_title,
-                                             plain, sample_style, sample_words, styled, values)
+from lensfinder_audit.plotting.style import (NARROW, WIDE, add_note, cluster_name, group_indices,
+                                             group_rows, interval_words, new_figure, object_words,
+                                             panel_title, plain, sample_style, sample_words, styled,
+                                             values)
 
 __all__ = ['plot_completeness', 'plot_surface', 'panel_figure', 'quantity_words']
 
@@ -149,7 +150,7 @@ def _legend(figure, table):
 def _note(table, n_left_out):
     words = [f'bars: {interval_words(table.meta)}']
     if table.meta.get('cluster'):
-        words.append(f'resampled by {plain(table.meta["cluster"])}')
+        words.append(f'resampled by {plain(cluster_name(table))}')
     words.append(f'n: {object_words(table)} in the bin')
     if n_left_out > 0:
         words.append(f'{n_left_out} more panels in the table')

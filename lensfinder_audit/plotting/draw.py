@@ -1,30 +1,23 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Which figures an audit gets, and what is written under them."""
-import re
-
 import numpy as np
 
+from lensfinder_audit.plotting.beside import ensemble_figures, figures_together
 from lensfinder_audit.plotting.calibration import (plot_reliability, plot_score_to_probability,
                                                    prevalence_words)
 from lensfinder_audit.plotting.completeness import plot_completeness, plot_surface
-from lensfinder_audit.plotting.galleries import store_galleries
+from lensfinder_audit.plotting.items import SECTIONS, few_panels, named_tables, split_quantities
+from lensfinder_audit.plotting.items import figure_item as _item
 from lensfinder_audit.plotting.places import axis_names, axis_words
 from lensfinder_audit.plotting.ranking import plot_roc, plot_scores
 from lensfinder_audit.plotting.rows import plot_false_positives, plot_overall, plot_purity
+from lensfinder_audit.plotting.store_galleries import store_galleries
 from lensfinder_audit.plotting.style import group_rows, interval_words, mark_simulated, values
-from lensfinder_audit.plotting.together import plot_together
 from lensfinder_audit.plotting.verdict import VERDICTS, plot_verdict
 
-__all__ = ['draw_figures', 'split_quantities', 'SECTIONS']
+__all__ = ['draw_figures']
 
-#: Sections of a report that hold recovered fractions, with the word that the
-#: column ``discovery`` has there.
-SECTIONS = {'completeness': 'independent', 'agreement': 'earlier finder', 'unknown': 'unknown'}
-
-_MAX_AXES = 4
-_MAX_SURFACES = 1
 _MAX_FINDERS = 3
-_MAX_PANELS = 4
 _FEW_NEGATIVES = 10
 
 
@@ -45,56 +38,14 @@ def draw_figures(result):
         in the tables.
     """
     found = [*_verdict_figures(result), *_score_figures(result), *_fraction_figures(result),
-             *_figures_together(result), *_false_positive_figures(result),
+             *figures_together(result.tables), *_false_positive_figures(result),
              *_purity_figures(result), *_calibration_figures(result), *_roc_figures(result),
-             *_recovery_figures(result)]
+             *ensemble_figures(result.tables), *_recovery_figures(result)]
     if result.summary.get('simulated'):
         for item in found:
             mark_simulated(item['figure'])
             item['caption'] += ' Simulated data.'
     return found + (list(result.galleries) or store_galleries(result))
-
-
-def split_quantities(table):
-    """
-    Split recovered fractions by what they measure.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        Schema ``completeness``, with or without ``discovery``.
-
-    Returns
-    -------
-    parts : dict of str to `~astropy.table.Table`
-        By section: ``'completeness'``, ``'agreement'``, ``'unknown'``; those
-        without rows are left out. A table that does not say how its lenses
-        were discovered is completeness, as its maker called it.
-    """
-    if 'discovery' not in table.colnames:
-        return {'completeness': table}
-    words = np.asarray(table['discovery']).astype(str)
-    known = [word for section, word in SECTIONS.items() if section != 'unknown']
-    words = np.where(np.isin(words, known), words, 'unknown')
-    return {section: table[words == word] for section, word in SECTIONS.items()
-            if (words == word).any()}
-
-
-def _item(section, name, figure, caption, alt):
-    name = re.sub(r'[^A-Za-z0-9_.-]+', '_', name)
-    return {'name': name, 'figure': figure, 'caption': caption, 'alt': alt, 'section': section}
-
-
-def _few_panels(table, *, columns=('finder', 'operating_point')):
-    """Keep the panels that fit, and say what was left out."""
-    if len(group_rows(table, columns)) <= _MAX_PANELS:
-        return table, ''
-    if 'operating_point' not in table.colnames:
-        return table, ''
-    words = np.asarray(table['operating_point']).astype(str)
-    rest = '' if (words == words[0]).all() else (
-        f' Drawn at {words[0]}; other operating points are in the table.')
-    return table[words == words[0]], rest
 
 
 def _verdict_figures(result):
@@ -108,26 +59,6 @@ def _verdict_figures(result):
                   'in the table.',
                   'Verdict on each region that was searched: ' + ', '.join(
                       f'{n} {word}' for word, n in counts.items() if n))]
-
-
-def _figures_together(result):
-    """Draw real lenses and injections on one axis, where both were measured along it."""
-    found = []
-    for name, recovery in _named(result.tables, 'recovery'):
-        table, names = result.tables.get(name.replace('recovery', 'completeness', 1)), axis_names(
-            recovery)
-        part = None if table is None else split_quantities(table).get('completeness')
-        if part is None or len(names) != 1:
-            continue
-        (part, rest), words = _few_panels(part), axis_words(part, names[0])
-        found.append(_item(
-            'completeness', name.replace('recovery', 'completeness_and_recovery', 1),
-            plot_together(part, recovery, names[0]),
-            f'Completeness on independently found lenses, and the recovered fraction of '
-            f'injections, against {words}. Where they differ, either the injections are not '
-            f'like the known lenses or the known lenses are not like all lenses.{rest}',
-            f'Completeness on lenses and recovered fraction of injections in bins of {words}'))
-    return found
 
 
 def _score_figures(result):
@@ -167,25 +98,11 @@ def _thresholds(tables, finder):
 def _fraction_figures(result):
     found = []
     for section in SECTIONS:
-        for name, table in _named(result.tables, 'completeness'):
+        for name, table in named_tables(result.tables, 'completeness'):
             part = split_quantities(table).get(section)
             if part is not None and (section != 'unknown' or not axis_names(table)):
                 found.append((section, name, part))
     return [_fraction_figure(section, name, part) for section, name, part in found]
-
-
-def _named(tables, stem):
-    """Yield the whole-sample table, then a bounded number of one and of two axes."""
-    counts = {0: 1, 1: _MAX_AXES, 2: _MAX_SURFACES}
-    chosen = []
-    for name, table in tables.items():
-        if name != stem and not name.startswith(f'{stem}_by_'):
-            continue
-        n_axes = len(axis_names(table))
-        if len(table) and counts.get(n_axes, 0) > 0:
-            counts[n_axes] -= 1
-            chosen.append((n_axes, name, table))
-    return [(name, table) for _, name, table in sorted(chosen, key=lambda item: item[0])]
 
 
 def _fraction_figure(section, name, table):
@@ -199,7 +116,7 @@ def _fraction_figure(section, name, table):
                      f'{quantity} of whole samples.{bars} Open points are unsupported.',
                      f'{quantity} by finder, operating point and sample')
     columns = ('finder', 'operating_point', 'tier', 'discovery')
-    table, rest = _few_panels(table, columns=columns[:2 if len(names) == 1 else 4])
+    table, rest = few_panels(table, columns=columns[:2 if len(names) == 1 else 4])
     words = ' and '.join(axis_words(table, axis) for axis in names)
     if len(names) == 1:
         return _item(section, name, plot_completeness(table),
@@ -213,41 +130,44 @@ def _fraction_figure(section, name, table):
 
 def _recovery_figures(result):
     found = []
-    for name, table in _named(result.tables, 'recovery'):
+    for name, table in named_tables(result.tables, 'recovery'):
         names = axis_names(table)
-        table, rest = _few_panels(table)
+        table, rest = few_panels(table)
         words = ' and '.join(axis_words(table, axis) for axis in names)
         draw = (plot_overall, plot_completeness, plot_surface)[len(names)]
         marks = ('Hatched cells are unsupported, blank ones empty.' if len(names) == 2 else
                  f'Bars are {interval_words(table.meta)}s, hosts resampled together.')
         found.append(_item('recovery', name, draw(table),
-                           f'Recovered fraction of injections{" over " if words else ""}{words}. '
+                           f'Recovered fraction of injections{" against " * bool(words)}{words}. '
                            f'{marks}{rest}', f'Recovered fraction of injections {words}'))
     return found
 
 
 def _false_positive_figures(result):
     found = []
-    for name, table in _named(result.tables, 'false_positives'):
+    for name, table in named_tables(result.tables, 'false_positives'):
         names = axis_names(table)
         if len(names) > 1:
             continue
-        table, rest = _few_panels(table)
+        table, rest = few_panels(table)
         words = axis_words(table, names[0]) if names else 'sample'
+        order = (' The family with the highest rate stands first.' if names == ['confuser_class']
+                 else '')
         found.append(_item('false_positives', name, plot_false_positives(table),
                            f'False-positive rate by {words}, with the exact interval and the '
                            'bootstrap side by side. Arrows are one-sided upper bounds of rows '
-                           f'without a false positive.{rest}', f'False-positive rates by {words}'))
+                           f'without a false positive.{order}{rest}',
+                           f'False-positive rates by {words}'))
     return found
 
 
 def _purity_figures(result):
     found = []
-    for name, table in _named(result.tables, 'purity'):
+    for name, table in named_tables(result.tables, 'purity'):
         names = axis_names(table)
         if len(names) > 1:
             continue
-        table, rest = _few_panels(table) if names else (table, '')
+        table, rest = few_panels(table) if names else (table, '')
         words = f' by {axis_words(table, names[0])}' if names else ''
         found.append(_item('purity', name, plot_purity(table),
                            f'Purity of what is selected{words}, at the stated prevalence of '

@@ -2,10 +2,11 @@
 """Contact sheets of image stamps in colour."""
 import numpy as np
 from astropy.visualization import make_lupton_rgb
+from matplotlib.patches import Rectangle
 
 from lensfinder_audit.exceptions import ConfigError, TableError
-from lensfinder_audit.plotting.style import (GREY, WIDE, add_note, mark_simulated, new_figure,
-                                             plain, styled)
+from lensfinder_audit.plotting.style import (COLOURS, GREY, WIDE, add_note, mark_simulated,
+                                             new_figure, plain, styled)
 
 __all__ = ['contact_sheet', 'colour_image']
 
@@ -19,7 +20,7 @@ _INCH = 1.0  # of a stamp, where the sheet is narrower than a page
 
 @styled
 def contact_sheet(images, *, titles=None, second=None, columns=7, scales=GRZ_SCALES, stretch=0.06,
-                  softening=8.0, missing=GREY_LEVEL, note='', simulated=False):
+                  softening=8.0, missing=GREY_LEVEL, note='', simulated=False, framed=None):
     """
     Draw image stamps side by side, all on one scale of brightness.
 
@@ -47,6 +48,8 @@ def contact_sheet(images, *, titles=None, second=None, columns=7, scales=GRZ_SCA
         A line below the sheet.
     simulated : bool, optional
         Whether the sheet says that its stamps are simulated.
+    framed : (n,) sequence of bool, optional
+        Stamps with a frame; what it means is for the caption to say.
 
     Returns
     -------
@@ -75,6 +78,9 @@ def contact_sheet(images, *, titles=None, second=None, columns=7, scales=GRZ_SCA
         colours = colour_image(image, scales=scales, stretch=stretch, softening=softening,
                                missing=missing)
         panel.imshow(colours, origin='lower', interpolation='nearest')
+        if framed is not None and framed[number]:
+            panel.add_patch(Rectangle((0, 0), 1, 1, transform=panel.transAxes, fill=False, lw=3,
+                                      edgecolor=COLOURS[4]))
         if words is not None:
             panel.set_title(words[number], fontsize=_font_size(words, width / columns), color=GREY,
                             pad=2)

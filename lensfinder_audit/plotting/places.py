@@ -4,16 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lensfinder_audit.plotting.style import plain, values
+from lensfinder_audit.plotting.style import group_indices, plain, values
+from lensfinder_audit.vocabulary import column_words
 
-__all__ = ['Places', 'axis_names', 'axis_words', 'cell_places', 'cell_words']
-
-_KNOWN = {'psfsize': 'PSF FWHM', 'psfdepth': 'PSF depth', 'galdepth': 'galaxy depth',
-          'depth': '5σ depth', 'nobs': 'number of exposures', 'ebv': 'E(B−V)',
-          'theta_e': 'Einstein radius', 'arc_snr': 'arc signal to noise',
-          'source_mag': 'unlensed source magnitude', 'lensed_mag': 'lensed source magnitude',
-          'type': 'Tractor type',
-          'confuser_class': 'confuser family', 'z_lens': 'lens redshift', 'grade': 'grade'}
+__all__ = ['Places', 'axis_names', 'axis_words', 'by_rate', 'cell_places', 'cell_words',
+           'no_false']
 
 #: Columns of results that end in _min without being an axis.
 _NOT_AXES = ('score',)
@@ -84,10 +79,9 @@ def axis_words(table, name):
     words : str
         Such as ``'PSF FWHM, r [arcsec]'``.
     """
-    stem, _, band = name.rpartition('_')
-    words = _KNOWN.get(name) or (f'{_KNOWN[stem]}, {band}' if stem in _KNOWN
-                                 else name.replace('_', ' '))
-    unit = table[f'{name}_min'].unit if f'{name}_min' in table.colnames else None
+    words = column_words(name)
+    place = next((item for item in (f'{name}_min', name) if item in table.colnames), None)
+    unit = getattr(table[place], 'unit', None) if place else None
     return f'{words} [{unit}]' if unit else words
 
 
@@ -111,10 +105,46 @@ def cell_words(table, name):
     reasons = (np.asarray(table['reason']).astype(str) if 'reason' in table.colnames
                else np.full(len(table), ''))
     if name in table.colnames:
-        return [str(word) or str(reason) or 'no value'
+        nothing = 'no family given' if name == 'confuser_class' else ''
+        return [str(word) or nothing or str(reason) or 'no value'
                 for word, reason in zip(table[name], reasons, strict=True)]
     ends = zip(values(table, f'{name}_min'), values(table, f'{name}_max'), reasons, strict=True)
     return [_bin_words(low, high, str(reason)) for low, high, reason in ends]
+
+
+def by_rate(table, name='confuser_class'):
+    """
+    Order the rows of each finder and operating point by their rate, the highest first.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Schema ``false_positives``.
+    name : str, optional
+        Column of the families; without it the table stays as it is.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        All negatives together stand first, those of no family last; rows without a false
+        positive stand by their upper bound.
+    """
+    if name not in table.colnames or not len(table):
+        return table
+    words = np.asarray(table[name]).astype(str)
+    place = np.where(words == 'all', 0, np.where(words == '', 2, 1))
+    rate, bound = (np.nan_to_num(values(table, column), nan=-1.0) for column in ('estimate',
+                                                                                 'upper'))
+    order = np.lexsort((words, -bound, -rate, place))
+    rank = np.argsort(order)
+    return table[np.concatenate([rows[np.argsort(rank[rows])] for _, rows in group_indices(
+        table, ('finder', 'operating_point'))])]
+
+
+def no_false(table):
+    """Return the rows of purity that no negative was selected in: they have a lower bound alone."""
+    return ((values(table, 'n_false') == 0) & (values(table, 'n_true') > 0)
+            & np.isfinite(values(table, 'lo')))
 
 
 def cell_places(table, name):

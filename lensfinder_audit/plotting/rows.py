@@ -4,10 +4,11 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from lensfinder_audit.plotting import marks
-from lensfinder_audit.plotting.places import axis_names, axis_words, cell_words
-from lensfinder_audit.plotting.style import (COLOURS, GREY, WIDE, add_note, group_rows,
-                                             interval_words, new_figure, object_words, panel_title,
-                                             plain, sample_style, sample_words, styled, values)
+from lensfinder_audit.plotting.places import axis_names, axis_words, by_rate, cell_words, no_false
+from lensfinder_audit.plotting.style import (COLOURS, GREY, WIDE, add_note, cluster_name,
+                                             group_rows, interval_words, new_figure, object_words,
+                                             panel_title, plain, sample_style, sample_words, styled,
+                                             values)
 
 __all__ = ['plot_false_positives', 'plot_purity', 'plot_overall']
 
@@ -33,7 +34,8 @@ def plot_false_positives(table, *, max_panels=6):
     figure : `~matplotlib.figure.Figure`
         On a logarithmic axis, the exact interval and the bootstrap side by
         side; rows without a false positive show the one-sided upper bound as
-        an arrow. Numbers at the right are false positives / negatives.
+        an arrow. Numbers at the right are false positives / negatives. In every
+        panel the confuser family with the highest rate stands first.
 
     Examples
     --------
@@ -45,6 +47,8 @@ def plot_false_positives(table, *, max_panels=6):
     >>> plot_false_positives(false_positive_table(sample, threshold=0.99))
     <Figure size ...>
     """
+    families = axis_names(table) == ['confuser_class']
+    table = by_rate(table) if families else table
     panels = group_rows(table, _PANEL)
     shown = panels[:max_panels]
     figure, axes = _row_panels(shown, extra=0.25, sharex=True)
@@ -58,8 +62,9 @@ def plot_false_positives(table, *, max_panels=6):
     for panel in axes[:len(shown)]:
         panel.set_xlabel('false-positive rate')
     _rate_legend(figure, table)
-    add_note(figure, _left_out('right: false positives / negatives; long bars are cut at the left',
-                               len(panels) - len(shown)))
+    order = 'families: highest rate first; ' if families else ''
+    add_note(figure, _left_out(f'{order}right: false positives / negatives; long bars are cut at '
+                               'the left', len(panels) - len(shown)))
     return figure
 
 
@@ -89,16 +94,27 @@ def plot_purity(table, *, max_panels=6):
         labels = _row_labels(rows) if names else [plain(row['operating_point'])
                                                   if 'operating_point' in rows.colnames else 'all'
                                                   for row in rows]
-        place = np.arange(len(rows), dtype=float)
-        marks.draw_points(panel, place, rows, flat=True, line=False, **_EXACT)
+        place, pure = np.arange(len(rows), dtype=float), no_false(rows)
+        if not pure.all():
+            marks.draw_points(panel, place[~pure], rows[~pure], flat=True, line=False, **_EXACT)
+        _draw_bounds(panel, place[pure], rows[pure])
         _finish_rows(panel, labels, [_selected_words(row) for row in rows])
         panel.set_title(panel_title(key), loc='left')
         panel.set_xlim(-0.02, 1.02)
         panel.set_xlabel(f'purity at prevalence {_prevalence(table)}')
     _name_axis(axes, table)
     add_note(figure, _left_out(f'bars: {interval_words(table.meta)}; right: selected lenses + '
-                               'negatives of the sample', len(panels) - len(shown)))
+                               'negatives of the sample; arrows: no negative selected, which '
+                               'gives a lower bound alone', len(panels) - len(shown)))
     return figure
+
+
+def _draw_bounds(panel, place, table):
+    """Draw lower bounds of purity where no negative was selected."""
+    for y, low in zip(place, values(table, 'lo'), strict=True):
+        panel.plot([low, 1], [y, y], color=_EXACT['color'], lw=0.9)
+        panel.plot(low, y, '|', color=_EXACT['color'], ms=7)
+        panel.plot(1, y, '>', color=_EXACT['color'], ms=4)
 
 
 @styled
@@ -224,7 +240,7 @@ def _rate_legend(figure, table):
     handles = [Line2D([], [], color=_EXACT['color'], marker='o', ms=4, lw=0.9, label=exact)]
     if 'boot_lo' in table.colnames:
         handles.append(Line2D([], [], color=_BOOTSTRAP['color'], marker='s', ms=3.2, lw=0.9,
-                              label='bootstrap' + (f' by {plain(table.meta["cluster"])}'
+                              label='bootstrap' + (f' by {plain(cluster_name(table))}'
                                                    if table.meta.get('cluster') else '')))
     if (values(table, 'n_recovered') == 0).any():
         handles.append(Line2D([], [], color=_EXACT['color'], marker='<', ms=4, lw=0.9,

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 __all__ = ['COLOURS', 'MARKERS', 'WIDE', 'NARROW', 'DPI', 'new_figure', 'interval_words',
            'add_note', 'mark_simulated', 'sample_style', 'sample_words', 'object_words',
            'finder_style', 'styled', 'values', 'group_rows', 'group_indices', 'plain',
-           'panel_title']
+           'panel_title', 'cluster_name']
 
 #: Okabe-Ito colours, without the yellow, which white paper swallows.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
@@ -189,6 +189,11 @@ def sample_style(sample, number=0):
 def finder_style(number):
     """Return the colour and the marker of the finder of a number."""
     return {'color': COLOURS[number % len(COLOURS)], 'marker': MARKERS[number % len(MARKERS)]}
+
+
+def cluster_name(table):
+    """Return what is resampled together, by the name that the reader gave it."""
+    return str(table.meta.get('cluster_name') or table.meta.get('cluster') or '')
 
 
 def object_words(table):

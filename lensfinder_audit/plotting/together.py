@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Figure of completeness on real lenses and of recovered injections on the same axes."""
 import numpy as np
+from astropy.table import QTable
 from matplotlib.lines import Line2D
 
 from lensfinder_audit.plotting.completeness import panel_figure
@@ -10,7 +11,7 @@ from lensfinder_audit.plotting.style import (COLOURS, MARKERS, WIDE, add_note, g
                                              interval_words, panel_title, sample_style,
                                              sample_words, styled, values)
 
-__all__ = ['plot_together']
+__all__ = ['plot_together', 'beside_injections']
 
 _PANEL = ('finder', 'operating_point')
 _SAMPLE = ('tier', 'discovery')
@@ -50,9 +51,37 @@ def plot_together(completeness, recovery, axis, *, max_panels=4):
     for panel in axes[len(pairs):]:
         panel.set_visible(False)
     _legend(figure, completeness, recovery)
+    left = len(pairs) - max_panels
     add_note(figure, f'bars: {interval_words(completeness.meta)} of lenses, '
-                     f'{interval_words(recovery.meta)} of injections')
+                     f'{interval_words(recovery.meta)} of injections, hosts resampled together'
+                     + (f'; {left} more panels in the tables' if left > 0 else ''))
     return figure
+
+
+def beside_injections(completeness, recovery):
+    """
+    Put whole samples of lenses and of injections into one table, finder by finder.
+
+    Parameters
+    ----------
+    completeness, recovery : `~astropy.table.Table`
+        Schema ``completeness``, without an axis.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        For `~lensfinder_audit.plotting.plot_overall`; injections have that for their way
+        of discovery.
+    """
+    names = ['finder', 'operating_point', 'tier', 'discovery', 'n', 'n_recovered', 'estimate',
+             'lo', 'hi', 'state']
+    rows = []
+    for _, real, injected in _pairs(completeness, recovery):
+        rows += [{name: row[name] for name in names if name in real.colnames} for row in real]
+        rows += [{'tier': '', 'discovery': 'injections', **{
+            name: row[name] for name in names if name in injected.colnames}} for row in injected]
+    meta = {name: completeness.meta.get(name) for name in ('interval', 'confidence')}
+    return QTable(rows=rows, meta={**meta, 'objects': 'lenses or injections'})
 
 
 def _pairs(completeness, recovery):
@@ -72,6 +101,7 @@ def _draw(panel, curves, axis):
         else:
             low, high = _ends(rows, axis)
             place = (low + high) / 2
+            place = place + 0.12 * (high - low) * (number == len(curves) - 1)  # beside the lenses
             panel.hlines(values(rows, 'estimate'), low, high, color=look['color'], lw=0.5,
                          alpha=0.5)
         inside = np.isfinite(place)

@@ -66,13 +66,18 @@ def plot_verdict(table, *, max_panels=4):
 def _lines(table):
     """Return the name of each line, its cells, which are (where, verdict), and their room."""
     found = []
-    groups = group_rows(table, ('axis', 'unit'))
-    for key, rows in sorted(groups, key=lambda item: item[0].get('axis', '') != ''):
+    groups, order = group_rows(table, ('axis', 'unit')), list(table.meta.get('axis_order') or ())
+    for key, rows in sorted(groups, key=lambda item: _turn(item[0].get('axis', ''), order)):
         name, cells = _axis_name(key), _cells(rows, key.get('axis', ''))
         room = -(-len(cells) // -(-len(cells) // _ACROSS))  # lines of one axis are alike
         found += [(name if start == 0 else '', cells[start:start + room], max(room, 3))
                   for start in range(0, len(cells), room)]
     return found
+
+
+def _turn(axis, order):
+    """The whole sample comes first, and axes in the order of the audit, the same in every panel."""
+    return (axis != '', order.index(axis) if axis in order else len(order))
 
 
 def _axis_name(key):

@@ -4,10 +4,11 @@ import re
 
 import numpy as np
 
-from lensfinder_audit.plotting.draw import split_quantities
-from lensfinder_audit.plotting.places import axis_names, axis_words, cell_words
+from lensfinder_audit.plotting.items import split_quantities
+from lensfinder_audit.plotting.places import axis_names, by_rate, cell_words
 from lensfinder_audit.plotting.style import interval_words, values
 from lensfinder_audit.report import words
+from lensfinder_audit.report.headings import heading, region_tex
 from lensfinder_audit.report.tex import escape, number, tabular, with_errors
 
 __all__ = ['latex_tables']
@@ -19,6 +20,8 @@ _QUANTITIES = {'completeness': 'Completeness', 'agreement': 'Agreement with an e
 _KEY = {'finder': 'Finder', 'operating_point': 'Operating point', 'tier': 'Tier'}
 _STATISTICS = {'statistic': 'Statistic', 'prevalence': 'Prevalence', 'bins': 'Bins'}
 _P = 'p{{{:.2f}\\linewidth}}'
+_FRACTIONS = {'Completeness': 'Completeness', 'Agreement': 'Agreement',
+              'False-positive': 'False-positive rate'}
 
 
 def latex_tables(result):
@@ -34,22 +37,26 @@ def latex_tables(result):
     -------
     files : dict of str to str
         LaTeX by name of the file: ``verdict``, ``findings``, ``completeness`` and its
-        axes, ``false_positives`` and its axes, ``calibration``; those that the audit
-        does not hold are left out. ``tables`` inputs them all. They need the package
-        ``booktabs`` and nothing else; every word of the audit is escaped.
+        axes, ``false_positives`` and its axes, ``recovery`` and its axes, ``calibration``;
+        those that the audit does not hold are left out. ``tables`` inputs them all. They
+        need the package ``booktabs`` and nothing else; every word of the audit is escaped.
     """
-    found, group = {}, result.summary.get('group')
-    _set(found, 'verdict', _verdict(result.tables.get('verdict')))
+    found, rests = {}, {side: _rests_on(result, side) for side in ('lenses', 'negatives')}
+    _set(found, 'verdict', _verdict(result.tables.get('verdict'), rests))
     _set(found, 'findings', _findings(result.findings))
     for name, table in result.tables.items():
         stem, _, axis = name.partition('_by_')
         if stem == 'completeness' and (axis or name == stem):
-            _set(found, name, [_fractions(part, _QUANTITIES[section], name, 'lenses', group)
+            _set(found, name, [_fractions(part, _QUANTITIES[section], name, 'lenses',
+                                          rests['lenses'])
                                for section, part in split_quantities(table).items()])
         elif stem == 'false_positives':
-            _set(found, name, [_fractions(table, 'False-positive rates', name, 'negatives',
-                                          group)])
-    _set(found, 'calibration', _calibration(result.tables.get('calibration')))
+            _set(found, name, [_fractions(by_rate(table), 'False-positive rates', name,
+                                          'negatives', rests['negatives'])])
+        elif stem == 'recovery':
+            _set(found, name, [_fractions(table, 'Recovered fraction of injections', name,
+                                          'injections', 'their hosts are resampled together')])
+    _set(found, 'calibration', _calibration(result.tables.get('calibration'), rests))
     version = result.summary['package_version']
     files = {name: _HEAD.format(version=escape(version), stem=name) + text
              for name, text in found.items()}
@@ -65,24 +72,44 @@ def _set(found, name, parts):
         found[name] = '\n'.join(parts)
 
 
-def _verdict(table):
+def _rests_on(result, side):
+    """Say how many objects, groups and lenses in the search the numbers rest on."""
+    label = np.asarray(result.sample['label']).astype(bool)
+    rows, summary = label == (side == 'lenses'), result.summary
+    text = f'{number(rows.sum())} {side}'
+    if summary.get('group') and 'group' in result.sample.colnames:
+        n = len(np.unique(np.asarray(result.sample['group'])[rows]))
+        text += (f' in {number(n)} independent groups (values of {escape(summary["group"])}, '
+                 'resampled together)')
+    stated = summary.get('prevalence')
+    return text + ('; no prevalence was stated' if stated is None else
+                   f'; stated prevalence {number(stated)}')
+
+
+def _all(rests):
+    return f'In all {rests["lenses"].partition(";")[0]}, and {rests["negatives"]}.'
+
+
+def _verdict(table, rests):
     if table is None or not len(table):
         return []
     told = table.meta
     caption = (f'Verdict on each region. Use: completeness surely at least '
                f'{number(told["use_completeness"])} and false-positive rate surely at most '
                f'{number(told["use_fpr"])}; bounds hold at {number(100 * told["confidence"])} per '
-               f'cent for all {told["n_cells"]} numbers at once (Bonferroni). $n$: independently '
-               'found lenses, and negatives.')
+               f'cent for all {told["n_cells"]} numbers at once (interval of every cell at its '
+               'effective number of objects, Bonferroni). $n$: independently found lenses, and '
+               f'negatives. {_all(rests)}')
     ends = [_ends(table, name) for name in ('completeness', 'fpr')]
     columns = [('Finder', _texts(table, 'finder')),
                ('Operating point', _texts(table, 'operating_point')),
-               ('Region', _texts(table, 'region')), ('Verdict', _texts(table, 'verdict')),
+               ('Region', [region_tex(row) for row in table]),
+               ('Verdict', _texts(table, 'verdict')),
                ('$n_\\mathrm{lens}$', _whole(table, 'n_lenses')), ('Completeness', ends[0]),
                ('$n_\\mathrm{neg}$', _whole(table, 'n_negatives')),
                ('False-positive rate', ends[1])]
     return [tabular(columns, caption=caption, label='verdict', fixed=('Finder', 'Operating point'),
-                    widths={'Region': _P.format(0.24)})]
+                    widths={'Region': _P.format(0.27)})]
 
 
 def _ends(table, name):
@@ -102,29 +129,38 @@ def _findings(table):
                     widths={'Finding': _P.format(0.47), 'Advice': _P.format(0.33)})]
 
 
-def _fractions(table, what, name, objects, group):
+def _fractions(table, what, name, objects, rests):
     if not len(table):
         return ''
     axes = axis_names(table)
     columns = [(head, _texts(table, key)) for key, head in _KEY.items() if key in table.colnames]
     if not axes and 'confuser_class' in table.colnames:
-        columns.append(('Family', _texts(table, 'confuser_class')))
-    columns += [(escape(axis_words(table, axis)), [escape(word) for word in
-                                                   cell_words(table, axis)]) for axis in axes]
-    columns += [('Fraction', _estimates(table)), ('$n$', _whole(table, 'n')),
+        axes = ['confuser_class']
+    columns += [(heading(axis, _unit(table, axis)), _cells(table, axis)) for axis in axes]
+    quantity = _FRACTIONS.get(what.split(' ')[0], 'Recovered fraction')
+    columns += [(quantity, _estimates(table)), ('$n$', _whole(table, 'n')),
                 ('$n_\\mathrm{groups}$', _whole(table, 'n_groups'))]
-    by = words.listed([axis_words(table, axis) for axis in axes])
-    caption = f'{what} by {escape(by)}.' if axes else f'{what} of whole samples.'
+    by = words.listed([heading(axis).replace('Confuser', 'confuser') for axis in axes])
+    caption = f'{what} by {by}.' if axes else f'{what} of whole samples.'
+    caption += ' The highest rate stands first.' if axes == ['confuser_class'] else ''
     caption += f' {_interval_caption(table)} $n$: {objects}'
     if 'n_groups' in table.colnames:
-        caption += f'; $n_\\mathrm{{groups}}$: {_groups(group)}'
+        caption += '; $n_\\mathrm{groups}$: independent groups among them'
+    caption += f'. In all {rests}' if objects != 'injections' else f'; {rests}'
     label = f'{name}:{what.split(" ")[0].lower()}' if objects == 'lenses' else name
     return tabular(columns, caption=caption + '.', label=label,
                    fixed=('Finder', 'Operating point', 'Tier'))
 
 
-def _groups(group):
-    return f'values of {escape(group)}, resampled together' if group else 'independent groups'
+def _cells(table, axis):
+    """Name the cells of an axis; families are words, and other classes names."""
+    found = cell_words(table, axis)
+    return [escape(word.replace('_', ' ') if axis == 'confuser_class' else word)
+            for word in found]
+
+
+def _unit(table, axis):
+    return table[f'{axis}_min'].unit if f'{axis}_min' in table.colnames else None
 
 
 def _interval_caption(table):
@@ -151,7 +187,7 @@ def _estimates(table):
     return cells
 
 
-def _calibration(table):
+def _calibration(table, rests):
     if table is None or not len(table):
         return []
     columns = [('Finder', _texts(table, 'finder'))] if 'finder' in table.colnames else []
@@ -165,12 +201,13 @@ def _calibration(table):
     confidence = table.meta.get('confidence')
     level = f' at {number(100 * confidence)} per cent' if confidence else ''
     return [tabular(columns, caption='Calibration statistics, with errors from the interval named '
-                    f'in the row{level}. No prevalence: that of the sample.', label='calibration',
-                    fixed=('Finder',), widths={'Interval': _P.format(0.32)})]
+                    f'in the row{level}. A row without a prevalence holds at that of the '
+                    f'sample. {_all(rests)}', label='calibration', fixed=('Finder',),
+                    widths={'Interval': _P.format(0.32)})]
 
 
 def _texts(table, name):
-    return [escape(item) for item in table[name]]
+    return [escape(str(item).replace('>=', '≥')) for item in table[name]]
 
 
 def _whole(table, name):

@@ -1,5 +1,6 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Put the sections of a report on a page."""
+import re
 from base64 import b64encode
 from dataclasses import asdict, is_dataclass
 
@@ -15,8 +16,14 @@ from lensfinder_audit.report.sections import make_sections, severity_words, summ
 
 __all__ = ['render_report', 'render_page']
 
-#: Pixels of a browser to the inch.
-_PIXELS = 96
+#: Pixels of a browser to the inch; a figure on a screen is a little larger than in a paper.
+_PIXELS = 120
+
+#: What a sentence of a verdict begins with, and how it is set.
+_KINDS = {'Use ': 'use', 'Do not use ': 'avoid', 'Not known ': 'unknown'}
+
+#: A number as a computer writes it, such as 4e-10, that is no part of a name.
+_POWER = re.compile(r'(?<![\w.])\d(?:\.\d+)?e-\d\d+(?![\w.]*\w)')
 
 _RANK = {'severe': 0, 'warning': 1, 'note': 2}
 
@@ -74,8 +81,12 @@ def render_page(*, summary, paragraph, findings, verdict, sections, options, rep
     environment = Environment(loader=PackageLoader('lensfinder_audit', 'templates'),
                               autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, finalize=_printable)
+    environment.filters['longest'] = lambda text: max(map(len, str(text).split()), default=0)
     for section in (verdict, *sections):
         section['figures'] = [_picture(item) for item in section.get('figures', ())]
+    verdict['sentences'] = [{'text': text, 'kind': next(
+        (kind for words, kind in _KINDS.items() if text.startswith(words)), '')}
+        for text in verdict['sentences']]
     return environment.get_template('report.html').render(
         summary=summary, paragraph=paragraph, findings=findings, verdict=verdict,
         severities=severity_words({'severity': [item['severity'] for item in findings]}),
@@ -112,6 +123,9 @@ def _findings(findings):
     names = ('severity', 'check', 'finding', 'evidence', 'advice')
     rows = [{name: str(row[name]) if name in findings.colnames else '' for name in names}
             for row in findings]
+    for row in rows:
+        row['finding'] = _POWER.sub(lambda found: words.number(float(found[0]), digits=3),
+                                    row['finding'])
     return sorted(rows, key=lambda row: _RANK.get(row['severity'], len(_RANK)))
 
 

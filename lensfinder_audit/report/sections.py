@@ -3,11 +3,13 @@
 import numpy as np
 from astropy.table import QTable
 
-from lensfinder_audit.plotting.draw import split_quantities
-from lensfinder_audit.plotting.places import axis_names, axis_words
+from lensfinder_audit.audit_ensemble import ensemble_sentence
+from lensfinder_audit.plotting.items import split_quantities
+from lensfinder_audit.plotting.places import axis_names, axis_words, by_rate
 from lensfinder_audit.plotting.style import group_rows, values
 from lensfinder_audit.report import words
 from lensfinder_audit.report.columns import people_table
+from lensfinder_audit.report.missed import missed_sentence, missed_table
 
 __all__ = ['make_sections', 'summary_sentences', 'severity_words']
 
@@ -29,12 +31,13 @@ _TITLES = {
         'apart from completeness.'),
     'false_positives': (
         'False positives', 'The fraction of objects taken to be negatives at or above the '
-        'threshold. Lenses that hide among the negatives count as false positives here.'),
+        'threshold. Lenses that hide among the negatives count as false positives here. Confuser '
+        'families stand in the order of their rates, the highest first.'),
     'purity': (
         'Purity', 'The fraction of lenses among selected objects, at the stated prevalence; '
         'another prevalence gives another purity.'),
     'missed': (
-        'Missed lenses', 'The lenses that the finder scores lowest, with the conditions under '
+        'Missed lenses', 'The lenses that a finder scores lowest, with the conditions under '
         'which they were seen.'),
     'calibration': (
         'Calibration', 'What a score means as a probability. A score becomes a probability only '
@@ -43,8 +46,8 @@ _TITLES = {
         'Ranking', 'How well scores order lenses before negatives. All lenses count alike here, '
         'however they were found.'),
     'ensemble': (
-        'Ensemble', 'What the finders select together at the same operating point, and what only '
-        'one of them does. The commands "diversity" and "ensemble" measure more.'),
+        'Ensemble', 'What the finders find together, and what only one of them does. The commands '
+        '"diversity" and "ensemble" measure more.'),
     'recovery': (
         'Injections beside real lenses', 'Lensed sources injected into galaxies of the sample, '
         'and the fraction that the finder recovers. It holds for sources and lenses like the '
@@ -84,7 +87,8 @@ _STEMS = {'recovery': ('recovered fraction', {'n': 'injections', 'n_groups': 'ho
                                                       'n': 'negatives'}),
           'purity': ('purity', {})}
 _PLACED = ('operating_points', 'conditions', 'roc', 'verdict', 'ranking', 'reliability',
-           'calibration', 'score_to_probability', 'discovery_sets')
+           'calibration', 'score_to_probability', 'discovery_sets', 'ensemble_yields',
+           'ensemble_contrasts', 'ensemble_diversity')
 _MOST_SCORES = 25
 
 
@@ -114,17 +118,28 @@ def make_sections(result, figures):
     tables['ranking'] = [people_table(result.tables.get('ranking'), title='Ranking statistics')]
     _add_fractions(tables, result.tables)
     _add_calibration(tables['calibration'], result.tables)
-    tables['ensemble'] = [_common(result.tables.get('discovery_sets'))]
+    tables['ensemble'] = _together(result.tables)
+    tables['missed'] = [missed_table(result)]
+    more = {'ensemble': ensemble_sentence(result.tables), 'missed': missed_sentence(result)}
     for name, table in result.tables.items():
         if name in _CHECKED:
             tables['checks'].append(people_table(table, title=_CHECKED[name]))
         elif name not in _PLACED and not name.startswith(('completeness', *_STEMS)):
             tables['further'].append(people_table(table, title=name.replace('_', ' ')))
-    found = [{'id': name, 'title': title, 'intro': intro,
+    found = [{'id': name, 'title': title, 'intro': intro, 'more': more.get(name, ''),
               'tables': [table for table in tables[name] if table],
               'figures': [item for item in figures if item['section'] == name]}
              for name, (title, intro) in _TITLES.items()]
+    for section in found:
+        _fold(section)
     return [section for section in found if section['tables'] or section['figures']]
+
+
+def _fold(section):
+    """Fold what a figure shows too, and what only few will look up."""
+    for table in section['tables']:
+        table['folded'] |= section['id'] in ('checks', 'further') or bool(
+            section['figures'] and table['title'].startswith('By '))
 
 
 def _add_fractions(tables, results):
@@ -136,8 +151,22 @@ def _add_fractions(tables, results):
                     names={'n': 'lenses'}))
         for stem, (estimate, names) in _STEMS.items():
             if name == stem or name.startswith(f'{stem}_by_'):
+                table = by_rate(table) if axis_names(table) == ['confuser_class'] else table
                 tables[stem].append(people_table(table, title=_by(table), estimate=estimate,
                                                  names=names))
+
+
+def _together(results):
+    """Lay out what finders find together: yields, gains, pairs and sets."""
+    pairs = results.get('ensemble_diversity')
+    if pairs is not None:
+        pairs = pairs[np.asarray(pairs['sample']).astype(str) == 'lenses']
+    return [people_table(results.get('ensemble_yields'), title='Lenses at equal budgets',
+                         names={'n_groups': 'groups'}),
+            people_table(results.get('ensemble_contrasts'),
+                         title='Joint selections less single finders'),
+            people_table(pairs, title='Pairs of finders, on the lenses', drop=('sample',)),
+            _common(results.get('discovery_sets'))]
 
 
 def _common(table):

@@ -172,6 +172,6 @@ def _one(rows, heads, kinds, caption, label, part):
     return '\n'.join([
         r'\begin{table*}', r'\centering', rf'\caption{{{caption}{rest}}}',
         rf'\label{{tab:{label}{f"-{part + 1}" if part else ""}}}',
-        r'\footnotesize\setlength{\tabcolsep}{4pt}',
+        r'\footnotesize\setlength{\tabcolsep}{4pt}\renewcommand{\arraystretch}{1.25}',
         rf'\begin{{tabular}}{{{kinds}}}', r'\toprule', ' & '.join(heads) + r' \\', r'\midrule',
         body, r'\bottomrule', r'\end{tabular}', r'\end{table*}', ''])

@@ -75,6 +75,8 @@ def interval(low, high):
         return f'[{number(low)}, {number(high)}]'
     if low == high:
         return number(low)
+    if low > 0 and float(f'{low:.{_n_decimals(low, high)}f}') == 0 and high >= _SMALL:
+        return f'[{number(low, digits=2)}, {number(high, digits=2)}]'
     scale, power = _power(max(abs(low), abs(high)))
     ends = ', '.join(_decimals(end * scale, _n_decimals(low * scale, high * scale))
                      for end in (low, high))
@@ -110,6 +112,8 @@ def with_interval(estimate, low=np.nan, high=np.nan):
         return number(estimate) + (f' [{number(low)}, {number(high)}]' if known else '')
     if low == high == estimate:
         return number(estimate)
+    if low > 0 and float(f'{low:.{_n_decimals(low, high)}f}') == 0 and high >= _SMALL:
+        return '{} [{}, {}]'.format(*(number(value, digits=2) for value in (estimate, low, high)))
     scale, power = _power(abs(estimate) if estimate else max(abs(low), abs(high)),
                           largest=max(abs(low), abs(high), abs(estimate)))
     decimals = _n_decimals(low * scale, high * scale)

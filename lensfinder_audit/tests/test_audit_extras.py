@@ -9,7 +9,7 @@ from astropy.table import QTable
 
 from lensfinder_audit.audit import audit
 from lensfinder_audit.audit_extras import common_finds, injection_axes
-from lensfinder_audit.plotting.galleries import store_galleries
+from lensfinder_audit.plotting.store_galleries import store_galleries
 from lensfinder_audit.report import render_report
 from lensfinder_audit.tests.made_up import make_table
 
@@ -86,14 +86,17 @@ def test_missed_lenses_are_shown_with_their_conditions(result):
         result.store = None
     assert set(found) == {'lenses', 'missed_lenses', 'worst_false_positives'}
     missed = found['missed_lenses']
-    assert missed['section'] == 'missed' and 'Below that: psfsize_r, type.' in missed['caption']
+    assert missed['section'] == 'missed' and 'Below that: PSF FWHM, r [arcsec]; Tractor type.' in missed['caption']
     label, score = (np.asarray(result.sample[name]) for name in ('label', 'p_resnet'))
     lowest = result.sample[np.flatnonzero(label)[np.argsort(score[label])][0]]
     assert missed['figure'].axes[0].get_title() == (
-        f'{lowest["p_resnet"]:.3g}\n{lowest["psfsize_r"].value:.3g} {lowest["type"]}')
-    families = [panel.get_title().split()[0] for panel in found['worst_false_positives'][
-        'figure'].axes if panel.get_title()]
-    assert families == ['none', 'none', 'ring', 'ring']
+        f'{lowest["p_resnet"]:.3g}\n{lowest["psfsize_r"].value:.3g}; {lowest["type"]}')
+    titles = [panel.get_title() for panel in found['worst_false_positives']['figure'].axes]
+    rates = result.tables['false_positives']
+    highest = max((row for row in rates if row['confuser_class'] not in ('all', '')),
+                  key=lambda row: row['estimate'])['confuser_class']
+    assert titles[0].split('\n')[0] == titles[1].split('\n')[0] == highest
+    assert 'the family with the highest rate first' in found['worst_false_positives']['caption']
 
 
 @pytest.mark.parametrize('alike', [True, False])
@@ -109,7 +112,7 @@ def test_injections_stand_below_lenses(result, alike):
     sheet = [item for item in store_galleries(shown) if item['section'] == 'recovery'][0]
     below = [panel.get_title() for panel in sheet['figure'].axes if panel.images][7:]
     assert ('nearest to it' in sheet['caption']) == alike
-    assert below[0] == ('1.0" S/N 9' if alike else '0.5" S/N 9')
+    assert below[0] == ('injected 1.0" S/N 9' if alike else 'injected 0.5" S/N 9')
     assert len(below) == 7 and (alike or len(set(below)) == 7)
 
 

@@ -5,7 +5,8 @@ import yaml
 from astropy import units as u
 from astropy.table import QTable
 
-from lensfinder_audit.audit_inputs import open_injections, recorded
+from lensfinder_audit.audit_injections import open_injections
+from lensfinder_audit.audit_inputs import recorded
 from lensfinder_audit.cli.tests.running import refusal, run, small_table
 from lensfinder_audit.config import load_config
 from lensfinder_audit.cutouts import CutoutWriter

@@ -72,7 +72,10 @@ def test_words_of_the_audit_are_no_commands(files):
 def test_captions_name_the_interval_and_what_is_counted(files):
     caption, = re.findall(r'\\caption\{(.*)\}\n', files['false_positives_by_psfsize_r'])
     assert 'Errors are the 95 \\% Wilson interval.' in caption and '$n$: negatives' in caption
-    assert '$n_\\mathrm{groups}$: values of group, resampled together' in caption
+    assert '$n_\\mathrm{groups}$: independent groups among them. In all $2\\,000$ neg' in caption
+    assert 'independent groups (values of group, resampled together); stated prev' in caption
+    assert '$0.002$' in caption and 'PSF FWHM, $r$ ($\\mathrm{arcsec}$) &' in files[
+        'false_positives_by_psfsize_r']
     assert 'Bonferroni' in files['verdict']
 
 

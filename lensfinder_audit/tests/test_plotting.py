@@ -13,7 +13,7 @@ from lensfinder_audit.measure.false_positives import false_positive_table
 from lensfinder_audit.plotting import (draw_figures, figure_png, plot_completeness,
                                        plot_false_positives, plot_roc, plot_scores, plot_surface,
                                        save_figures)
-from lensfinder_audit.plotting.draw import split_quantities
+from lensfinder_audit.plotting.items import split_quantities
 from lensfinder_audit.plotting.places import cell_places, cell_words
 from lensfinder_audit.plotting.scale import to_axis
 from lensfinder_audit.tests.stand_in import make_result, make_sample

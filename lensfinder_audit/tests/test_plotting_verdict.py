@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 
 from lensfinder_audit.findings import Limits
 from lensfinder_audit.plotting import draw_figures, plot_together, plot_verdict
-from lensfinder_audit.plotting.draw import split_quantities
+from lensfinder_audit.plotting.items import split_quantities
 from lensfinder_audit.plotting.verdict import VERDICTS
 from lensfinder_audit.report import render_report
 from lensfinder_audit.tests.stand_in import make_result

@@ -79,7 +79,7 @@ def test_every_picture_has_words_and_every_table_headers(page):
 def test_sections_stand_in_order_and_agreement_stands_apart(text):
     order = re.findall(r'<section id="(\w+)"', text)
     assert order == ['findings', 'samples', 'operating_points', 'completeness', 'agreement',
-                     'unknown', 'false_positives', 'purity', 'calibration', 'ranking',
+                     'unknown', 'false_positives', 'purity', 'missed', 'calibration', 'ranking',
                      'provenance']
     assert '<section id="agreement" class="apart">' in text
     own = text.partition('<section id="completeness"')[2].partition('</section>')[0]

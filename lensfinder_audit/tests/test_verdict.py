@@ -55,7 +55,7 @@ def test_lenses_of_an_earlier_finder_say_nothing():
 def test_sentences_name_the_numbers_and_what_stands_before_them(result):
     table = result.tables['verdict']
     text = verdict_sentences(table)
-    assert text[0].startswith('Use p_resnet at FPR = 0.02 for whole sample (completeness is at ')
+    assert text[0].startswith('Use p_resnet at FPR = 0.02 for the whole sample (completeness is ')
     severe = [{'severity': 'severe', 'check': 'leakage'}]
     assert verdict_sentences(table, severe)[0] == (
         'Before any use, the severe findings must be answered: leakage.')
@@ -65,4 +65,4 @@ def test_report_begins_with_the_verdict(result, tmp_path):
     result.write(tmp_path / 'out', figures=False)
     text = (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8')
     assert 0 < text.index('<h2>Verdict</h2>') < text.index('<h2>Findings')
-    assert 'Use p_resnet at FPR = 0.02 for whole sample' in text
+    assert 'Use p_resnet at FPR = 0.02 for the whole sample' in text
