@@ -1,5 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 import os
+import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +86,32 @@ def test_stamps_of_another_survey_are_refused_until_told_how(weights):
         EuclidNetwork(weights(66, 4), bands='grz')
 
 
-def test_published_weights_load_and_score():
+@pytest.fixture
+def real_data():
     pytest.importorskip('torch', reason='the networks run on torch')
-    folder = Path(os.environ.get('LENSFINDER_AUDIT_REAL_DATA', 'none')) / 'models'
-    if not folder.is_dir():
+    folder = Path(os.environ.get('LENSFINDER_AUDIT_REAL_DATA', 'none'))
+    if not (folder / 'models').is_dir():
         pytest.skip('LENSFINDER_AUDIT_REAL_DATA names no folder with the published weights')
+    return folder
+
+
+def test_published_weights_load_and_score(real_data):
+    folder = real_data / 'models'
     for name, size, bands in (('OU_66', 66, 4), ('OU_200', 200, 4), ('OU_JYH', 66, 3)):
         finder = EuclidNetwork(folder / f'{name}_Weights.pt')
         assert finder.stamp_shape == (size, size) and len(finder.bands) == bands
         check_classifier(finder)
+
+
+def test_the_readme_tells_what_the_audit_of_real_stamps_finds(real_data, capsys):
+    script = Path(__file__).parents[1] / 'audit_real_stamps.py'
+    spec = spec_from_file_location('audit_real_stamps', script)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.main([str(real_data)]) == 0
+    told = capsys.readouterr().out
+    page = script.with_name('README.rst').read_text()
+    for number in re.findall(r': (-?\d[^\n]*)', told):
+        assert number in page, number
+    assert told.count('needs bands (') == 3 and told.count('cannot take their place') == 2
+    assert len(module.real_stamps(real_data)[0]) == 12
