@@ -8,6 +8,7 @@ hosts, and a probe of noise is not exactly 0.5. The comparisons stand in one tab
 import numpy as np
 from astropy.table import QTable
 from scipy.stats import ks_2samp
+from threadpoolctl import threadpool_limits
 
 from lensfinder_audit.exceptions import MeasurementError
 from lensfinder_audit.measure.probe import probe
@@ -145,14 +146,16 @@ def realism_table(samples, *, n_permutations=200, confidence=0.95, seed=0, max_c
                for name, (found, group) in samples.items()}
     _check(samples)
     options = {'n_permutations': n_permutations, 'confidence': confidence, 'seed': seed}
-    basis = _Basis([found for found, _ in samples.values()], max_columns)
     rows = []
-    for first, second in COMPARISONS:
-        if {first, second} <= set(samples):
-            pair = (_halves(*samples[first], seed) if first == second else
-                    (samples[first], samples[second]))
-            rows.append({'comparison': f'{first} or {second}', 'role': 'null' if rows else 'gate',
-                         **_compare(pair, basis, **options)})
+    with threadpool_limits(1, user_api='blas'):  # small matrices: threads only wait
+        basis = _Basis([found for found, _ in samples.values()], max_columns)
+        for first, second in COMPARISONS:
+            if {first, second} <= set(samples):
+                pair = (_halves(*samples[first], seed) if first == second else
+                        (samples[first], samples[second]))
+                rows.append({'comparison': f'{first} or {second}',
+                             'role': 'null' if rows else 'gate',
+                             **_compare(pair, basis, **options)})
     table = QTable(rows=rows)
     table.meta = schema_meta('realism', interval='out-of-fold delong', **options,
                              distance=f'Frechet, {basis.n_columns} components')
