@@ -66,9 +66,10 @@ def near_duplicates(store, keys, *, least=0.3, shift=2, progress=None):
     -----
     Candidates are pairs at small angles among thumbnails of 8 x 8 pixels in each band, cut
     at 3 sigma, so that galaxies do not outweigh the sky; of a stamp that is like very many
-    others, the 16 that are most alike. A copy that was turned,
-    resampled or reduced again has another noise and is not found; nor, on stamps of fewer than
-    60 pixels a side, one that moved by 2 pixels along both axes.
+    others, the 16 that are most alike. Those whose patches of 24 x 24 pixels have less than
+    half the least correlation are left out; the pixels of the others are read again. A copy
+    that was turned, resampled or reduced again has another noise and is not found; on stamps
+    of fewer than 70 pixels a side, one that moved by 2 pixels along both axes may be lost.
     """
     keys = np.asarray(keys).astype(str)
     order = np.argsort(store.locate(keys), kind='stable')
