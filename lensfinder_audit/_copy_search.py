@@ -20,13 +20,19 @@ def uncommon(rows):
     Parameters
     ----------
     rows : (n, d) `~numpy.ndarray` of float32
-        Thumbnails.
+        Thumbnails; those of zeros, which have no pixels, stay as they are.
     """
     if len(rows) <= 10:
         return
+    empty = ~rows.any(axis=1)
     rows -= rows.mean(axis=0, dtype=float).astype(np.float32)
-    if len(rows) < 4 * rows.shape[1]:
-        return
+    if len(rows) >= 4 * rows.shape[1]:
+        _take_out(rows)
+    rows[empty] = 0
+
+
+def _take_out(rows):
+    """Take out the directions along which rows scatter far more than along most."""
     spread = np.zeros((rows.shape[1],) * 2)
     for start in range(0, len(rows), _COLUMNS):
         part = rows[start:start + _COLUMNS]
