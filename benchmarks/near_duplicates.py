@@ -69,7 +69,8 @@ def write_store(folder, n, n_copies, seed=0):
                       pixel_scale=0.262 * u.arcsec) as writer:
         for start in range(0, n - n_copies, BATCH):
             flux = stamps(rng, min(BATCH, n - n_copies - start), middle, beside)
-            first.append(flux[:max(n_copies - start, 0)])
+            if start < n_copies:
+                first.append(flux[:n_copies - start].copy())
             writer.add(names(start, len(flux)), flux)
         copies = np.concatenate(first)
         for flux in copies:
