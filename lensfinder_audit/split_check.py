@@ -151,10 +151,13 @@ def _pixels(sample, found, cutout):
 
 
 def _hash(sample, found, cutout):
-    strange = ~np.isin(sample.split, sample.names)
+    none = sample.split == ''
+    found.add('no split', np.flatnonzero(none), f'{none.sum()} rows are in no split')
+    strange = ~np.isin(sample.split, sample.names) & ~none
     found.add('split name', np.flatnonzero(strange),
               f'{strange.sum()} rows have a split that is none of {sample.names}')
-    other = np.flatnonzero(~strange & (sample.split != sample.expected) & (sample.pixels >= 0))
+    moved = (sample.split != sample.expected) & (sample.pixels >= 0)
+    other = np.flatnonzero(~strange & ~none & moved)
     found.add('hash', other, f'{len(other)} rows are not in the split that the hash of scheme '
                              f'{sample.scheme}, seed {sample.seed} gives their pixel')
 
@@ -276,7 +279,7 @@ def _frozen(sample, found, frozen, derive):
 
 
 def _random(sample, found, cutout):
-    known = sample.pixels >= 0
+    known = (sample.pixels >= 0) & (sample.split != '')
     fraction = sample.trained[known].mean() if known.any() else 0.0
     share = random_overlap(sample.pixels[known], fraction)
     found.note('random split', f'a split drawn row by row, with {fraction:.1%} in train, would '

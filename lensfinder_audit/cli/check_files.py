@@ -38,8 +38,10 @@ def show(question, findings, tables, output, overwrite):
 
 
 def _short(table):
-    """Return a table that prints numbers with few digits."""
+    """Return a table that prints numbers with few digits, without sentences."""
     shown = table.copy()
+    if {'check', 'finding'} <= set(shown.colnames):
+        shown.remove_column('finding')
     for name in shown.colnames:
         if shown[name].dtype.kind == 'f':
             shown[name].info.format = '.4g'

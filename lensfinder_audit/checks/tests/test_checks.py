@@ -118,6 +118,16 @@ def test_an_axis_that_negatives_lack_is_not_compared(clean):
     assert set(tables['calibration_by_stratum']['axis']) == {'psfsize_r'}
 
 
+def test_a_calibration_slope_needs_ten_of_either_class(clean):
+    table = clean.copy()
+    odds = np.log(table['p_resnet'] / (1 - table['p_resnet']))
+    table['p_resnet'] = expit(odds / 0.3)
+    lenses, negatives = (np.flatnonzero(table['label'] == value) for value in (1, 0))
+    assert len(run('calibration', table)[0]) == 1
+    few = table[np.sort(np.append(lenses[:9], negatives))]
+    assert not len(run('calibration', few)[0])
+
+
 def test_a_real_trend_is_told_from_none(clean):
     table = clean.copy()
     odds = np.log(table['p_resnet'] / (1 - table['p_resnet']))

@@ -6,6 +6,7 @@ from astropy.table import QTable
 
 from lensfinder_audit.checks.injections import (band_check, feature_columns, gain_check,
                                                 host_check, match_check, realism_check)
+from lensfinder_audit.checks.replay import replay_check
 from lensfinder_audit.exceptions import MeasurementError, TableError
 from lensfinder_audit.measure.bands import band_order
 
@@ -54,6 +55,26 @@ def test_pools_on_a_single_host_are_found():
     assert (table['n_hosts'] == 1).sum() == 3
     assert '3 of 20 pools rest on fewer than 10 hosts (3 on a single one)' in found[0].finding
     assert not host_check(pools(0), threshold=0.9)[1]
+
+
+@pytest.mark.parametrize('n_wrong', [0, 3])
+def test_records_that_come_out_otherwise_are_counted(n_wrong):
+    table = QTable({'object_id': [f'i{k}' for k in range(100)], 'score': np.arange(100.),
+                    'problem': np.where(np.arange(100) % 10 == 3, 'no room', '')})
+    chosen = replay_check(table, lambda row: row)[0]['row']
+    wrong = chosen[:n_wrong].tolist()
+
+    def again(row):
+        if row in wrong:
+            raise MeasurementError(f'row {row} comes out otherwise')
+        return table['score'][row]
+
+    found, findings = replay_check(table, again)
+    assert len(found) == 60 and not (found['row'] % 10 == 3).any()
+    assert np.isnan(found['again']).sum() == n_wrong == len(findings) * 3
+    if n_wrong:
+        assert findings[0].severity == 'severe'
+        assert findings[0].finding.startswith('3 of 60 injections come out otherwise')
 
 
 def test_failed_injections_are_left_out():

@@ -124,6 +124,19 @@ def test_what_the_finder_was_trained_on_counts_before_a_split_of_another(split):
     assert found(table)[1] == {}
 
 
+def test_rows_of_another_table_are_in_no_set(split):
+    table = split['object_id', 'ra', 'dec', 'label', 'split', 'p_resnet']
+    other = make_table(300, seed=8)['object_id', 'ra', 'dec', 'label', 'p_resnet']
+    other['object_id'] = np.char.add('other-', np.arange(len(other)).astype(str))
+    lenses, negatives = other[other['label'] == 1], table[table['label'] == 0]
+    words, tables = found(lenses, negatives=negatives)
+    row = tables['splits'][tables['splits']['check'] == 'no split'][0]
+    assert (row['n'], row['state']) == (len(lenses), 'failed') and not words
+    chance = [report['finding'][-1] for report in (tables['splits'],
+                                                   verify_splits(negatives).checks)]
+    assert chance[0] == chance[1]
+
+
 def test_a_frozen_set_must_not_be_trained_on_or_changed(split, tmp_path):
     write_frozen(freeze(split), tmp_path / 'frozen.ecsv')
     assert not found(split, frozen=tmp_path / 'frozen.ecsv')[0]

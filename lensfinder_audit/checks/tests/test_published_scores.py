@@ -2,6 +2,7 @@
 """What the checks find in published scores of four finders."""
 import pytest
 
+from lensfinder_audit.audit import audit
 from lensfinder_audit.checks.alone import run_alone
 
 NAMES = ('resnet', 'effnet', 'meta', 'avg')
@@ -62,3 +63,43 @@ def test_saturated_tail_of_the_meta_learner_is_no_pareto_tail(labelled):
     table = tables['tails']
     assert table['p_value'][table['finder'] == 'p_meta'] < 0.01
     assert 'p_meta are not generalised Pareto' in findings['finding'][0]
+
+
+@pytest.fixture(scope='module')
+def stein(real_data):
+    return [real_data / 'lens-catalogs' / f'stein2021_{name}_lenses.tsv'
+            for name in ('new', 'training')]
+
+
+def test_most_labelled_lenses_trained_another_finder_too(labelled, candidates, stein):
+    _, tables = run_alone('known-lenses', labelled, known=stein, columns={'in_training': 'split'},
+                          **QUICK)
+    assert tables['known_lenses']['n_lenses_same'].tolist() == [0, 582]
+    _, tables = run_alone('known-lenses', known=stein, **candidates, **QUICK)
+    assert tables['known_lenses']['n_lenses_same'].tolist() == [216, 67]
+
+
+def test_candidates_that_another_finder_has_too_are_recovered_more_often(candidates, stein):
+    findings, _ = run_alone('chosen-conditions', conditions=stein, by=['nobs_z'], n_resamples=200,
+                            fprs=[0.001], **candidates)
+    assert 'resnet at FPR = 0.001 recovers 264 of 283 lenses that have nobs_z and 1140 of 1612 ' \
+           'that have not' in findings['finding'][0]
+
+
+def test_position_tells_held_out_lenses_of_one_table_apart(labelled):
+    _, tables = run_alone('condition-shortcuts', labelled, columns={'in_training': 'split'},
+                          exclude_training=True, group='healpix:64', **QUICK)
+    row = tables['condition_shortcuts'][0]
+    assert (row['n_lenses'], row['n_negatives']) == (186, 982)
+    assert row['auc'] == pytest.approx(0.757, abs=5e-4)
+
+
+def test_every_check_that_scores_allow_speaks_or_is_silent(candidates, stein):
+    result = audit(conditions=stein, known=stein, by=['tractor_type', 'ebv'], **candidates, **QUICK)
+    measured = {'splits', 'leakage', 'known_lenses', 'hidden_lenses', 'condition_shortcuts',
+                'transfer', 'trends', 'tails', 'intervals_again', 'corrected_false_positives'}
+    assert measured <= set(result.tables)
+    severe = result.findings['check'][result.findings['severity'] == 'severe'].tolist()
+    assert severe == ['reference selection', 'training sample', 'condition shortcuts']
+    none = result.tables['splits'][result.tables['splits']['check'] == 'no split'][0]
+    assert none['n'] == 1895  # candidates are in no split

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from lensfinder_audit.cli import main
 from lensfinder_audit.cutouts import CutoutStore
-from lensfinder_audit.files import read_table
+from lensfinder_audit.files import read_table, write_whole
 from lensfinder_audit.recovery import read_injections
 from lensfinder_audit.testing import example_flux
 from lensfinder_audit.tests.networks import write_network
@@ -91,6 +91,19 @@ def test_replay_gives_the_images_that_were_scored(output, tmp_path):
             assert_array_equal(found[name], kept.get([name])[0])
     assert f'{names[1]}: host {injections["host"][40]}, score' in result.output
     assert (tmp_path / 's.png').read_bytes()[:4] == b'\x89PNG'
+
+
+def test_check_replay_finds_a_record_that_was_altered(output, tmp_path):
+    folder = output[0]
+    assert CliRunner().invoke(main, ['check', 'replay', str(folder)]).exit_code == 0
+    path = folder / 'injections.parquet'
+    before, table = path.read_bytes(), read_injections(path)
+    table['score'][5] += 0.01
+    write_whole(table, path, overwrite=True)
+    done = CliRunner().invoke(main, ['check', 'replay', str(folder)])
+    path.write_bytes(before)
+    assert done.exit_code == 1, done.output
+    assert '1 of 48 injections come out otherwise' in ' '.join(done.output.split())
 
 
 def test_replay_refuses_what_changed(output, study, tmp_path):
