@@ -13,7 +13,7 @@ import pickle
 import platform
 import re
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from traceback import format_exc
 
@@ -172,10 +172,59 @@ class _ClusterEngine(Engine):
     """
     An engine with a session that is slow to start.
 
-    Subclasses write ``_connect``, a context manager that gives the session.
+    Subclasses write ``_connect``, a context manager that gives the session, and ``_run(session,
+    packed, partitions)``, an iterator over numbers and summaries that can be closed;
+    ``_dumps`` packs a function for their workers, ``_given`` says what an address is.
     """
 
+    _given = 'the address'
     _stack = _open = None
+
+    def __init__(self, *, address=None, workers=None):
+        check_workers(workers)
+        if address is not None and workers is not None:
+            raise ConfigError(f'{self._given} {address!r} has workers of its own; give either its '
+                              'address or a number of workers')
+        self.address, self.workers = address, workers
+
+    def map_reduce(self, function, partitions, merge, *, progress=None):
+        """
+        Apply a function to every partition and merge what it returns.
+
+        Parameters
+        ----------
+        function : callable
+            ``function(partition) -> summary``.
+        partitions : sequence
+            What each call works on.
+        merge : callable
+            ``merge(summary, summary) -> summary``, associative; called in this
+            process, in the order of the partitions.
+        progress : callable, optional
+            Called as ``progress(done, total)`` after each partition.
+
+        Returns
+        -------
+        summary : object
+            What is left after the last merge; `None` without partitions.
+
+        Raises
+        ------
+        PartitionError
+            If the function raises, naming the partition, or a partition ends its
+            worker more often than the framework allows.
+        ConfigError
+            If nothing answers at the address.
+        """
+        partitions = list(partitions)
+        if not partitions:
+            return None
+        packed = pack(function, self._dumps)
+        reduction = Reduction(merge, len(partitions), progress)
+        with self._session() as session, closing(self._run(session, packed, partitions)) as run:
+            for index, summary in run:
+                reduction.add(index, summary)
+        return reduction.summary
 
     def __enter__(self):
         self._stack = ExitStack()

@@ -9,7 +9,7 @@ import logging
 import signal
 import time
 import warnings
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from uuid import uuid4
 
 import cloudpickle
@@ -48,8 +48,9 @@ class DaskEngine(_shared._ClusterEngine):
     -----
     Workers need this package, in the same version, and the same files under the same
     paths. A model is loaded once in each thread of a worker: give workers one thread
-    (``--nthreads 1``). As a context manager the engine keeps its client, and the
-    processes that it started, for the next call.
+    (``--nthreads 1``). How often a partition may end its worker is Dask's setting
+    ``distributed.scheduler.allowed-failures``. As a context manager the engine keeps its
+    client, and the processes that it started, for the next call.
 
     Examples
     --------
@@ -63,51 +64,12 @@ class DaskEngine(_shared._ClusterEngine):
             engine.map_reduce(count_rows, paths, operator.add)
     """
 
-    def __init__(self, *, address=None, workers=None):
-        _shared.check_workers(workers)
-        if address is not None and workers is not None:
-            raise ConfigError(f'the scheduler {address!r} has workers of its own; give either its '
-                              'address or a number of workers')
-        self.address, self.workers = address, workers
+    _given = 'the scheduler'
+    _dumps = staticmethod(cloudpickle.dumps)
 
-    def map_reduce(self, function, partitions, merge, *, progress=None):
-        """
-        Apply a function to every partition and merge what it returns.
-
-        Parameters
-        ----------
-        function : callable
-            ``function(partition) -> summary``.
-        partitions : sequence
-            What each call works on.
-        merge : callable
-            ``merge(summary, summary) -> summary``, associative; called in this
-            process, in the order of the partitions.
-        progress : callable, optional
-            Called as ``progress(done, total)`` after each partition.
-
-        Returns
-        -------
-        summary : object
-            What is left after the last merge; `None` without partitions.
-
-        Raises
-        ------
-        PartitionError
-            If the function raises, naming the partition, or a partition ends its
-            worker more often than Dask allows (``distributed.scheduler.allowed-failures``).
-        ConfigError
-            If no scheduler answers.
-        """
-        partitions = list(partitions)
-        if not partitions:
-            return None
-        packed = _shared.pack(function, cloudpickle.dumps)
-        reduction = _shared.Reduction(merge, len(partitions), progress)
-        with self._session() as client, closing(_Run(client, packed, partitions)) as run:
-            for index, summary in run:
-                reduction.add(index, summary)
-        return reduction.summary
+    @staticmethod
+    def _run(session, packed, partitions):
+        return _Run(session, packed, partitions)
 
     @contextmanager
     def _connect(self):

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from uuid import uuid4
 
 from py4j.protocol import Py4JError
@@ -48,7 +48,9 @@ class SparkEngine(_shared._ClusterEngine):
 
     Notes
     -----
-    The machine that begins the run needs Java 17 or newer. Workers need this package,
+    The machine that begins the run needs Java 17 or newer, else there is a
+    `~lensfinder_audit.exceptions.MissingDependencyError`. How often a partition may end its
+    worker is Spark's setting ``spark.task.maxFailures``. Workers need this package,
     in the same version, and the same files under the same paths; their interpreter
     is the one that ``PYSPARK_PYTHON`` names, or else this one by its path. Further
     settings are read from ``spark-defaults.conf`` in ``SPARK_CONF_DIR``, as Spark does.
@@ -66,53 +68,12 @@ class SparkEngine(_shared._ClusterEngine):
             engine.map_reduce(count_rows, paths, operator.add)
     """
 
-    def __init__(self, *, address=None, workers=None):
-        _shared.check_workers(workers)
-        if address is not None and workers is not None:
-            raise ConfigError(f'the master {address!r} says how many workers there are; give '
-                              'either its address or a number of workers')
-        self.address, self.workers = address, workers
+    _given = 'the master'
+    _dumps = staticmethod(cloudpickle.dumps)
 
-    def map_reduce(self, function, partitions, merge, *, progress=None):
-        """
-        Apply a function to every partition and merge what it returns.
-
-        Parameters
-        ----------
-        function : callable
-            ``function(partition) -> summary``.
-        partitions : sequence
-            What each call works on.
-        merge : callable
-            ``merge(summary, summary) -> summary``, associative; called in this
-            process, in the order of the partitions.
-        progress : callable, optional
-            Called as ``progress(done, total)`` after each partition.
-
-        Returns
-        -------
-        summary : object
-            What is left after the last merge; `None` without partitions.
-
-        Raises
-        ------
-        PartitionError
-            If the function raises, naming the partition, or a partition ends its
-            worker more often than Spark allows (``spark.task.maxFailures``).
-        ConfigError
-            If no master answers, or the active context is of another master.
-        MissingDependencyError
-            If there is no Java runtime that is new enough.
-        """
-        partitions = list(partitions)
-        if not partitions:
-            return None
-        packed = _shared.pack(function, cloudpickle.dumps)
-        reduction = _shared.Reduction(merge, len(partitions), progress)
-        with self._session() as context, closing(_Run(context, packed, partitions)) as run:
-            for index, summary in run:
-                reduction.add(index, summary)
-        return reduction.summary
+    @staticmethod
+    def _run(session, packed, partitions):
+        return _Run(session, packed, partitions)
 
     @contextmanager
     def _connect(self):
