@@ -155,8 +155,15 @@ def ensemble_sentence(tables):
             f'percentage points ({100 * told["simultaneous"]:g} % for the {len(rows)} finders at '
             f'once, paired bootstrap). A difference of {share["smallest_detectable"]:.2g} would '
             f'have been seen with a probability of {100 * told["power"]:g} %. Measured on '
-            f'{count(int(yields["n_lenses"][0]))} {told["lenses"]}, in '
-            f'{count(int(yields["n_groups"][0]))} independent groups.')
+            f'{count(int(yields["n_lenses"][0]))} {told["lenses"]}{_groups(yields)}.')
+
+
+def _groups(yields):
+    from lensfinder_audit.report.words import count
+
+    if not yields.meta['clustered']:
+        return ''
+    return f', in {count(int(yields["n_groups"][0]))} independent groups'
 
 
 def _head(rows):

@@ -52,6 +52,10 @@ class Shown:
         point = f' at {self.point}' if self.point else ''
         return f'{self.finder}{point} (threshold {_number(self.threshold)})'
 
+    def all(self):
+        """Name all finders together."""
+        return 'both finders' if self.n_finders == 2 else f'all {self.n_finders} finders'
+
     def name(self, stem):
         """Name a figure; those of several finders are told apart."""
         return stem if self.n_finders < 2 else re.sub(r'[^A-Za-z0-9_.-]+', '_',
@@ -110,7 +114,7 @@ def _missed_sheet(sample, shown, images_of, missed, conditions, by_none):
     framed, told = None, ''
     if by_none is not None and shown.n_finders > 1:
         framed = np.asarray(by_none)[rows]
-        told = (f' Framed: missed by all {shown.n_finders} finders there; '
+        told = (f' Framed: missed by {shown.all()} there; '
                 f'{int(np.asarray(by_none)[missed].sum())} of the {len(missed)} are.')
     return _sheet('missed', shown.name('missed_lenses'), images_of(rows),
                   [_lens_words(sample[row], shown.finder) for row in rows],
@@ -157,14 +161,15 @@ def false_positive_gallery(sample, shown, images_of, *, families=(), by_all=None
     rows = [row for name in names[:room] for row in negatives[family[negatives] == name][:each]]
     if not rows:
         return []
-    caption = (f'The {each if each > 1 else "one"} of each confuser family that '
-               f'{shown.words()} scores highest{_order_words(names, families)}. Above each: '
-               'family; score, and whether it lies below the threshold.')
+    many = f'{each} negatives' if each > 1 else 'negative'
+    caption = (f'Of each confuser family, the {many} that {shown.words()} scores highest'
+               f'{_order_words(names, families)}. Above each: family; score, and whether it lies '
+               'below the threshold.')
     if len(names) > room:
         caption += f' {len(names) - room} more families are left out.'
     framed = None if by_all is None or shown.n_finders < 2 else np.asarray(by_all)[rows]
     if framed is not None:
-        caption += f' Framed: selected by all {shown.n_finders} finders there.'
+        caption += f' Framed: selected by {shown.all()} there.'
     return [_sheet('false_positives', shown.name('worst_false_positives'),
                    images_of(np.array(rows)), [family[row] or 'no family' for row in rows], caption,
                    shown.simulated, framed=framed,

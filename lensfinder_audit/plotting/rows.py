@@ -103,9 +103,9 @@ def plot_purity(table, *, max_panels=6):
         panel.set_xlim(-0.02, 1.02)
         panel.set_xlabel(f'purity at prevalence {_prevalence(table)}')
     _name_axis(axes, table)
+    arrows = '; arrows: no negative selected, a lower bound alone' if no_false(table).any() else ''
     add_note(figure, _left_out(f'bars: {interval_words(table.meta)}; right: selected lenses + '
-                               'negatives of the sample; arrows: no negative selected, which '
-                               'gives a lower bound alone', len(panels) - len(shown)))
+                               f'negatives of the sample{arrows}', len(panels) - len(shown)))
     return figure
 
 

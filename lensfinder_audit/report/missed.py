@@ -42,6 +42,7 @@ def missed_table(result):
     if len(points) > 1:
         title += ' by a finder, those that all miss first'
     table, names = _columns(result, sample[chosen])
+    names |= {str(row['finder']): str(row['finder']) for row in points}
     for row in points:
         table[str(row['finder'])] = np.asarray(sample[str(row['finder'])])[chosen]
     if len(points) > 1:
@@ -71,8 +72,9 @@ def missed_sentence(result):
         return ''
     n = int((_missing(result.sample, points) == len(points)).sum())
     total = int(np.asarray(result.sample['label']).astype(bool).sum())
-    return (f'{count(n)} of {count(total)} lenses are missed by all {len(points)} finders at their '
-            f'first operating point ({points[0]["operating_point"]}).')
+    return (f'{count(n)} of {count(total)} lenses are missed by '
+            f'{"both" if len(points) == 2 else f"all {len(points)}"} finders at their first '
+            f'operating point ({points[0]["operating_point"]}).')
 
 
 def _points(result):
