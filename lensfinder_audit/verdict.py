@@ -13,7 +13,7 @@ from lensfinder_audit.measure.intervals import binomial_interval
 from lensfinder_audit.tables import check_table, schema_meta
 from lensfinder_audit.vocabulary import column_words
 
-__all__ = ['verdict_table', 'verdict_sentences']
+__all__ = ['verdict_table', 'verdict_sentences', 'region_words']
 
 _ORDER = {'use': 0, 'do not use': 1, 'not known': 2}
 _KEY = ('finder', 'operating_point', 'region')
@@ -216,13 +216,25 @@ def verdict_sentences(table, findings=(), *, most=4):
 
 
 def _regions(rows, most):
-    named = [f'{_place(row)} ({row["because"]})' for row in rows[:most]]
+    named = [f'{region_words(row)} ({row["because"]})' for row in rows[:most]]
     more = [f'{len(rows) - most} more in the table'] if len(rows) > most else []
     return '; '.join(named + more)
 
 
-def _place(row):
-    """Name a region for a reader: by what its axis is, not by its column."""
+def region_words(row):
+    """
+    Name a region for a reader: by what its axis is, not by its column.
+
+    Parameters
+    ----------
+    row : `~astropy.table.Row`
+        Of schema ``verdict``.
+
+    Returns
+    -------
+    words : str
+        Such as ``'PSF FWHM, r 1.1 to 1.2 arcsec'``.
+    """
     axis = str(row['axis']) if 'axis' in row.colnames else ''
     if not axis:
         return f'the {_WHOLE}' if row['region'] == _WHOLE else str(row['region'])

@@ -13,11 +13,15 @@ from lensfinder_audit.plotting import figure_png
 from lensfinder_audit.report import words
 from lensfinder_audit.report.columns import people_table
 from lensfinder_audit.report.sections import make_sections, severity_words, summary_sentences
+from lensfinder_audit.verdict import region_words
 
 __all__ = ['render_report', 'render_page']
 
 #: Pixels of a browser to the inch; a figure on a screen is a little larger than in a paper.
 _PIXELS = 120
+
+#: Figures wider than this, in inches, are moved sideways on a telephone.
+_WIDE = 4.7
 
 #: What a sentence of a verdict begins with, and how it is set.
 _KINDS = {'Use ': 'use', 'Do not use ': 'avoid', 'Not known ': 'unknown'}
@@ -102,12 +106,16 @@ def _picture(item):
     width, height = item['figure'].get_size_inches() * _PIXELS
     return {'source': b64encode(figure_png(item)).decode('ascii'), 'alt': item['alt'],
             'caption': item['caption'], 'width': round(width), 'height': round(height),
-            'wide': width > 450}
+            'wide': width > _WIDE * _PIXELS}
 
 
 def _verdict(result, figures):
     """Return the sentences of the verdict, its figures and its table."""
-    table = people_table(result.tables.get('verdict'), title='Every region that was judged',
+    table = result.tables.get('verdict')
+    if table is not None and len(table):
+        table = table.copy()
+        table['region'] = [region_words(row) for row in table]
+    table = people_table(table, title='Every region that was judged',
                          drop=('axis', 'low', 'high', 'unit'))
     return {'sentences': result.summary.get('verdict') or [], 'table': table,
             'figures': [item for item in figures if item['section'] == 'verdict']}
