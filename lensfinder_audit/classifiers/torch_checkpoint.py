@@ -8,6 +8,8 @@ tensors and refuses everything else.
 import json
 import pickle
 import platform
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +160,7 @@ class TorchCheckpoint(Classifier):
 
     def _run(self, function, images):
         found = []
-        with torch.inference_mode():
+        with torch.inference_mode(), _enough_memory(self):
             for start in range(0, len(images), self.batch_size):
                 batch = np.ascontiguousarray(images[start:start + self.batch_size], np.float32)
                 found.append(function(torch.from_numpy(batch).to(self._device)).cpu().numpy())
@@ -267,6 +269,20 @@ def fill_network(network, weights, path, name):
     network.load_state_dict(weights)
 
 
+@contextmanager
+def _enough_memory(finder):
+    """Say what to change where memory runs out."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not (isinstance(error, torch.OutOfMemoryError)
+                                                    or 'allocate memory' in str(error)):
+            raise
+        raise ConfigError(f'{finder.path}: memory ran out on {finder.device!r} with batch_size='
+                          f'{finder.batch_size}; give fewer stamps at a time, such as batch_size='
+                          f'{max(finder.batch_size // 4, 1)}') from error
+
+
 def _first(names):
     return f' (the first is {names[0]!r})' if names else ''
 
@@ -287,7 +303,9 @@ def _safetensors(path):
 
 def _pickled(path):
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of pickles in another protocol, which are refused
+            return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputFileError(f'{path}: is a pickle that holds more than tensors, or is damaged. '
                              'Unpickling it could run any code and is not done; ask for a '

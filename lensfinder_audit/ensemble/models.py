@@ -1,12 +1,5 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
-"""
-The models of a study: trained once and found again, or loaded, and their scores.
-
-What was trained stays in a folder of its own beside the study, under a name that
-everything decides which the training depends on. Another study on the same rows finds it there.
-"""
-import hashlib
-import json
+"""The models of a study, trained or loaded, and their scores."""
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,15 +10,14 @@ from lensfinder_audit.classifiers.score_table import ScoreTable
 from lensfinder_audit.combine import score_columns
 from lensfinder_audit.combiners.contract import to_probability
 from lensfinder_audit.ensemble.sample import Impossible, arm_rows, training_rows
+from lensfinder_audit.ensemble.trained import check_training, plain_name, train_model
 from lensfinder_audit.exceptions import ConfigError, TableError
-from lensfinder_audit.files import sha256, whole_file
+from lensfinder_audit.files import sha256
 from lensfinder_audit.manifest import check_cutouts
 from lensfinder_audit.scoretable import guess_score_kind
 from lensfinder_audit.scoring import score_manifest
 
 __all__ = ['Bench', 'Scored', 'score_models']
-
-_DONE = 'trained.json'
 
 
 @dataclass
@@ -124,6 +116,8 @@ def score_models(study, sample, bench):
                   if name not in lost[len(lost) - len(impossible):]}
     _check_members(models, impossible)
     ready, kinds = _prepared(models, study, sample, bench, found.files), {}
+    check_training({name: models[name] for name in chosen if name in models}, study, sample,
+                   bench.store, chosen)
     for number, (name, model) in enumerate(models.items()):
         row = {'finder': name, 'role': model.role, 'source': _source(model, study),
                'subset': str(model.values.get('subset', '')), 'seed': model.seed,
@@ -139,8 +133,8 @@ def score_models(study, sample, bench):
         if model.source in ('column', 'scores'):
             found.scores[name], kinds[name] = ready[name]
             continue
-        finder, folder = (_trained_finder(model, study, sample, bench, chosen[name], found.files)
-                          if model.source == 'train' else ready[name])
+        finder, folder = ready.get(name) or _trained(model, study, sample, bench, chosen[name],
+                                                     found.files)
         score = _Scorer(finder, name, folder)
         found.scores[name], kinds[name] = np.full(len(used), np.nan), finder.score_kind
         found.scores[name][used] = score(sample.table[used], bench.store, 'scores')
@@ -200,7 +194,7 @@ def _prepared(models, study, sample, bench, files):
         elif model.source == 'scores':
             ready[name] = _looked_up(model, study, sample, files)
         elif model.source == 'finder':
-            folder = None if bench.folder is None else bench.folder / f'{_plain(name)}-loaded'
+            folder = None if bench.folder is None else bench.folder / f'{plain_name(name)}-loaded'
             ready[name] = _loaded(model, study), folder
             files[f'finder {name}'] = str(getattr(ready[name][0], 'checksum', '') or '')
     return ready
@@ -221,13 +215,11 @@ class _Scorer:
                                          parts=parts)['score'], dtype=float)
 
 
-def _trained_finder(model, study, sample, bench, rows, files):
+def _trained(model, study, sample, bench, rows, files):
     """Train a model, or find it again; return the finder and its folder."""
-    folder = _trained(model, study, sample, bench, rows)
-    known = json.loads((folder / _DONE).read_text(encoding='utf-8'))
-    files[f'checkpoint of {model.name}'] = known['sha256']
-    return load_member({'plugin': 'torch_checkpoint',
-                        'checkpoint': str(folder / known['checkpoint']),
+    folder, checkpoint, digest = train_model(model, study, sample, bench, rows)
+    files[f'checkpoint of {model.name}'] = digest
+    return load_member({'plugin': 'torch_checkpoint', 'checkpoint': str(checkpoint),
                         **({'device': bench.device} if bench.device else {})}), folder
 
 
@@ -247,56 +239,6 @@ def _loaded(model, study):
         name, given = 'onnx', name
     checkpoint = {} if given is None else {'checkpoint': str(study.folder / given)}
     return load_member({'plugin': name, **checkpoint, **options})
-
-
-def _trained(model, study, sample, bench, rows):
-    """Train a model, or find it again; return its folder."""
-    if bench.folder is None:
-        raise ConfigError(f'{model.name} is to be trained and there is no folder to keep it in')
-    preset = model.values.get('preset', study.training.get('preset'))
-    settings = {**study.training.get('settings', {}), **model.values.get('settings', {}),
-                'train_split': sample.names['train'], 'validation_split': sample.names['fit']}
-    if not preset:
-        raise ConfigError(f'{model.name} is to be trained; say how with "training: {{preset: '
-                          'NAME}"')
-    identity = {'preset': str(preset), 'settings': settings, 'seed': model.seed,
-                'rows': _digest(sample, rows), 'validation': _digest(sample, sample.fit),
-                'store': bench.store.checksum()}
-    text = json.dumps(identity, sort_keys=True, default=str)
-    folder = bench.folder / f'{_plain(model.name)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
-    if _is_done(folder):
-        bench.say(f'{model.name}: found again in {folder}')
-        return folder
-    from lensfinder_audit.training import train_finder
-
-    result = train_finder(sample.table, bench.store, folder, preset=preset, seed=model.seed,
-                          rows=rows, settings=settings, resume=True, device=bench.device)
-    checkpoint = Path(result.checkpoint)
-    with whole_file(folder / _DONE, overwrite=True) as temporary:
-        temporary.write_text(json.dumps({
-            'checkpoint': str(checkpoint.resolve().relative_to(folder.resolve())),
-            'sha256': sha256(checkpoint), 'name': model.name, **identity}, indent=1, default=str))
-    return folder
-
-
-def _is_done(folder):
-    try:
-        known = json.loads((folder / _DONE).read_text(encoding='utf-8'))
-        return sha256(folder / known['checkpoint']) == known['sha256']
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def _digest(sample, rows):
-    """Return a checksum of objects and labels; another order is the same set."""
-    lines = sorted(f'{key} {int(label)}' for key, label in zip(
-        np.asarray(sample.table['object_id'][rows]).astype(str).tolist(),
-        sample.label[rows].tolist(), strict=True))
-    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()
-
-
-def _plain(name):
-    return ''.join(letter if letter.isalnum() else '_' for letter in name)
 
 
 def _of_one_kind(found, kinds):

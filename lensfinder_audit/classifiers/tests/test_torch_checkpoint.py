@@ -207,6 +207,23 @@ def test_changed_weights_and_broken_ones_are_told(tmp_path, path):
         TorchCheckpoint(broken)
 
 
+@pytest.mark.parametrize('error', [torch.OutOfMemoryError('CUDA out of memory'), MemoryError(),
+                                   RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_want_of_memory_says_what_to_change(path, monkeypatch, error):
+    finder = TorchCheckpoint(path, batch_size=16)
+
+    def full(images):
+        raise error
+
+    monkeypatch.setattr(finder.network, 'forward', full)
+    with pytest.raises(ConfigError, match="memory ran out on 'cpu' with batch_size=16.*such as "
+                                          'batch_size=4'):
+        finder(flux())
+    error = RuntimeError('something else')
+    with pytest.raises(RuntimeError, match='something else'):
+        finder(flux())
+
+
 def test_files_that_are_not_there_are_named(tmp_path, path):
     with pytest.raises(InputFileError, match='no model card; write none.json beside it'):
         TorchCheckpoint(tmp_path / 'none.pt')
