@@ -143,7 +143,7 @@ def near_copies(case):
     words = [f'{n} of them {what}' for n, what in (
         (across, 'a lens and a negative'), (apart, 'on two sides of a split')) if n]
     yield Finding('severe' if across or apart else 'warning', 'near duplicates',
-                  f'{len(pairs)} pairs of stamps, of {len(rows)} that were looked at, show the '
+                  f'{len(pairs):,} pairs of stamps, of {len(rows):,} that were looked at, show the '
                   f'same pixels{", " * bool(words)}{" and ".join(words)}', 'near_duplicates',
                   'Keep one of each pair, with the label that is right, and split after that.')
 
