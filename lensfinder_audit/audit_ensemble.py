@@ -14,6 +14,7 @@ LESS = ' less '
 
 _MOST_FINDERS, _MOST_BUDGETS = 6, 2
 _FEW_LENSES = 10
+_MOST_DRAWN = 1e8  # rows times resamples, so that a survey's table takes seconds
 
 
 def ensemble_tables(sample, points, kinds, options):
@@ -57,7 +58,8 @@ def ensemble_tables(sample, points, kinds, options):
     cuts, budgets = _budgets(points, scores, label, shared['weight'], options)
     if not budgets:
         return {}
-    shared |= {'n_resamples': min(options.n_resamples, 1000), 'seed': options.seed}
+    shared |= {'n_resamples': int(np.clip(_MOST_DRAWN / len(label), 200, min(
+        options.n_resamples, 1000))), 'seed': options.seed}
     search = {'prevalence': options.prevalence, 'search_size': options.search_size}
     joint = _joint(scores, kinds)
     wanted = {f'{one}{LESS}{name}': {one: 1.0, name: -1.0} for one in joint for name in finders}
