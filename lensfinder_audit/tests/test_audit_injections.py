@@ -25,7 +25,7 @@ def make_injections(n=200, *, seed=1, **meta):
 
 
 def two_finders():
-    table = make_table(1200)
+    table = make_table(700)
     rng = np.random.default_rng(2)
     table['p_other'] = np.clip(np.asarray(table['p_resnet']) + rng.normal(0, 0.1, len(table)), 0, 1)
     return table
@@ -64,7 +64,7 @@ def test_without_a_common_axis_whole_samples_stand_beside_injections():
 
 
 def test_low_scores_turn_round_with_those_of_the_table():
-    table, injections = make_table(1200), make_injections()
+    table, injections = make_table(700), make_injections()
     high = audit(table, injections=injections, **OPTIONS)
     table['p_resnet'], injections['score'] = 1 - table['p_resnet'], 1 - injections['score']
     low = audit(table, injections=injections, lower_is_better=True, **OPTIONS)

@@ -70,7 +70,7 @@ def made_of(finder, family, column):
 @given(finder=NAMES, family=NAMES, column=NAMES)
 @example(*NASTY[:3])
 @example(*NASTY[8:11])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_names_are_words_on_the_page_and_in_the_tables(finder, family, column):
     if len({finder, family, column, f'{column}_min'}) < 4:
         return
@@ -89,7 +89,7 @@ def test_names_are_words_on_the_page_and_in_the_tables(finder, family, column):
         assert balanced(text)
 
 
-@pytest.mark.parametrize('name', NASTY[::4])
+@pytest.mark.parametrize('name', NASTY[::6])
 def test_names_are_drawn_as_words(name):
     result = made_of('finder', name, 'column')
     figure = plot_false_positives(result.tables['false_positives'])
