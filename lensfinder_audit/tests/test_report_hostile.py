@@ -22,7 +22,8 @@ from lensfinder_audit.tests.test_report import Page
 from lensfinder_audit.verdict import verdict_sentences
 
 NASTY = ('<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', '</table></html>',
-         '{{ 7 }}', '{% raw %}', '&lt;', "';--", 'javascript:alert(1)', '\\input{x}', '$\\frac$', '\u202egnp',
+         '{{ 7 }}', '{% raw %}',
+         '&lt;', "';--", 'javascript:alert(1)', '\\input{x}', '$\\frac$', '\u202egnp',
          'a\nb', '\x00', '100 %', '<!--', 'é λ 星')
 RESERVED = {'label', 'tier', 'discovery', 'confuser_class', 'group', 'state', 'reason', 'n', 'lo',
             'hi', 'estimate', 'upper', 'supported', 'finder', 'operating_point', 'threshold',
