@@ -73,7 +73,7 @@ def batchwise(rng, share=0.01):
 
 
 class Run:
-    """400 injections into 40 hosts, with all that makes them again."""
+    """200 injections into 40 hosts, with all that makes them again."""
 
     def __init__(self, folder):
         rng = np.random.default_rng(0)
@@ -83,7 +83,7 @@ class Run:
         noise = np.array([0.004, 0.007, 0.015])[:, None, None]
         self.store = write_store(folder, self.hosts['object_id'], noise * galaxies(rng, 40))
         self.simulator = load_plugin('simulators', 'sie_sersic')()
-        self.table = inject(self.hosts, self.store, Blobs(), self.simulator, n=400)
+        self.table = inject(self.hosts, self.store, Blobs(), self.simulator, n=200)
 
     def again(self, table, row):
         """Return the score of a row, made again."""
@@ -106,9 +106,9 @@ def recorded_run():
 
 
 def altered(rng, share=0.05):
-    """5 % of 400 records are altered: score by 0.001, Einstein radius by 1 %, or another host."""
+    """5 % of 200 records are altered: score by 0.001, Einstein radius by 1 %, or another host."""
     run = recorded_run()
-    table, rows = run.table.copy(), set(rng.permutation(400)[:round(400 * share)].tolist())
+    table, rows = run.table.copy(), set(rng.permutation(200)[:round(200 * share)].tolist())
     for row in rows:
         what = rng.integers(3)
         if what == 0:
