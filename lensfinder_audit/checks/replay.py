@@ -8,8 +8,8 @@ from lensfinder_audit.findings import Finding
 
 __all__ = ['replay_check']
 
-#: Rows that are made again: of records of which 5 % are wrong, one is among them in 95 of 100.
-_ROWS = 60
+#: Rows that are made again: of records of which 5 % are wrong, one is among them in 99 of 100.
+_ROWS = 100
 
 
 def replay_check(injections, again, *, most=_ROWS, seed=0):
