@@ -3,9 +3,10 @@
 Run two ensemble studies and write their tables for the documentation.
 
 ``python docs/make_ensemble_tables.py mock WORK`` renders a mock survey in WORK, trains the networks
-of ``docs/ensemble_mock.yaml`` (11 small ones, some minutes; what is trained is found again) and
-writes ``docs/ensemble_mock.inc`` and figures. ``python docs/make_ensemble_tables.py scores FOLDER
-WORK`` reads ``candidate_scores_storfer.csv`` in FOLDER and writes ``docs/ensemble_scores.inc``.
+of ``docs/ensemble_mock.yaml`` (15, ten minutes of one core each at the most; what is trained is
+found again), injects lenses and writes ``docs/ensemble_mock.inc`` and figures. ``python
+docs/make_ensemble_tables.py scores FOLDER WORK`` reads ``candidate_scores_storfer.csv`` in FOLDER
+and writes ``docs/ensemble_scores.inc``.
 """
 import shutil
 import sys
@@ -14,18 +15,24 @@ from pathlib import Path
 
 import numpy as np
 
+from astropy import units as u
+
+from lensfinder_audit.classifiers.demo_network import DemoNetwork
 from lensfinder_audit.cutouts import CutoutStore
 from lensfinder_audit.ensemble.study import run_study, write_study
 from lensfinder_audit.ensemble.study_file import load_study
 from lensfinder_audit.files import read_table, write_whole
 from lensfinder_audit.measure.diversity import STATISTICS
 from lensfinder_audit.mock_cutouts import write_mock_survey
+from lensfinder_audit.mock_sample import known_lens_simulator
+from lensfinder_audit.recovery import inject
 from lensfinder_audit.report import words
 from lensfinder_audit.splits import pixel_fractions, sky_pixels
 
 DOCS = Path(__file__).parent
 FIGURES = ('contrasts', 'diversity', 'discoveries', 'completeness')
 N_ROWS, SEED, TRAIN, VAL = 16000, 11, 0.45, 0.58
+THETA_E, N_INJECTIONS = (0.75, 1.0, 1.5, 2.0, 2.5), 300  # so many at each
 
 
 def mock_study(work):
@@ -38,13 +45,30 @@ def mock_study(work):
     fraction = pixel_fractions(table['healpix'])
     table['split'] = np.where(fraction < TRAIN, 'train', np.where(fraction < VAL, 'val', 'test'))
     write_whole(table, work / 'manifest.parquet', overwrite=True)
+    study, store = load_study(DOCS / 'ensemble_mock.yaml'), CutoutStore(survey / 'cutouts')
+    study.injections = {'folder': str(injected(table, store, work)),
+                        'by': ['arc_snr', *study.conditions]}
     begin = time.process_time()
-    result = run_study(load_study(DOCS / 'ensemble_mock.yaml'), table,
-                       store=CutoutStore(survey / 'cutouts'), folder=work / 'models',
-                       device='cpu', tell=lambda text: print(text, flush=True))
+    result = run_study(study, table, store=store, folder=work / 'models', device='cpu',
+                       tell=lambda text: print(text, flush=True))
     print(f'{time.process_time() - begin:.0f} s of processor time', flush=True)
     write_study(result, work / 'study', overwrite=True)
     return result
+
+
+def injected(table, store, work):
+    """Inject into early-type galaxies that nothing of the study learns from; return the folder."""
+    folder = work / 'injections'
+    if not (folder / 'injections.parquet').exists():
+        chosen = ((table['split'] == 'test') & (table['morphology'] == 'early')
+                  & ~np.asarray(table['label'], dtype=bool) & (table['confuser_class'] == ''))
+        folder.mkdir(exist_ok=True)
+        found = inject(table[chosen], store, DemoNetwork(), known_lens_simulator(),
+                       n=N_INJECTIONS, seed=SEED,
+                       grid={'theta_e': THETA_E * u.arcsec}, parts=work / 'injection-parts',
+                       keep_images=folder / 'images')
+        write_whole(found, folder / 'injections.parquet')
+    return folder
 
 
 def scores_study(folder, work):
@@ -64,6 +88,8 @@ def page(result, head):
              _alike(tables['diversity'])]
     if 'covered_area' in tables:
         found.append(_area(tables['covered_area']))
+    if 'injected_completeness' in tables:
+        found.append(_injected(tables))
     if 'stratification' in tables:
         found.append(_contrasts(tables['stratification'],
                                 'Stratified against random negatives, paired by seed'))
@@ -125,6 +151,18 @@ def _area(table):
     return _list_table(
         f'Share of the search where completeness is at least {table.meta["level"]:g}',
         ['finder', 'share', 'with its lower end', f'less {table.meta.get("reference")}'], rows)
+
+
+def _injected(tables):
+    """Injected lenses that are found: all, and by arc signal to noise."""
+    whole, parts = tables['injected_completeness'], tables['injected_completeness_by_arc_snr']
+    axis = [np.unique(parts[f'arc_snr_{end}']) for end in ('min', 'max')]
+    rows = [[row['finder'], _value(row), *(_value(cell) for cell in parts[
+        np.asarray(parts['finder']) == row['finder']])] for row in whole]
+    return _list_table(
+        f'Fraction of {whole["n"][0]:,} injected lenses above the threshold of the first budget',
+        ['finder', 'all', *(f'arc S/N {low:.0f} to {high:.0f}'
+                            for low, high in zip(*axis, strict=True))], rows)
 
 
 def _alone(table):

@@ -227,8 +227,8 @@ def _injected(tables, methods):
     other = tables.get('injected_differences')
     rows = [] if other is None else other[np.asarray(other['finder_a']).astype(str) == name]
     if len(rows):
-        text += (f', {_percent(rows[0], "difference", "lo", "hi")} percentage points more than the '
-                 f'{rows[0]["finder_b"]}')
+        text += (f', a difference of {_percent(rows[0], "difference", "lo", "hi")} percentage '
+                 f'points from the {rows[0]["finder_b"]}')
     area = tables.get('injected_area')
     rows = [] if area is None else area[np.asarray(area['finder']).astype(str) == name]
     if len(rows) and np.isfinite(rows[0]['difference']):

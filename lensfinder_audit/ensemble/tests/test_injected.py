@@ -165,7 +165,7 @@ def test_the_area_is_a_share_of_the_search(bench, result):
 def test_it_is_told_and_drawn(result, tmp_path):
     said, = (text for text in result.verdict if 'injected' in text)
     assert said.startswith('Of 400 injected lenses in 80 hosts the mean of members finds')
-    assert 'percentage points more than the mean of controls' in said
+    assert 'percentage points from the mean of controls' in said
     assert any('How real the injections look' in item['finding'] for item in result.findings)
     write_study(result, tmp_path / 'out')
     page = (tmp_path / 'out' / 'report.html').read_text()
