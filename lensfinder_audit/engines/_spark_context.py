@@ -39,7 +39,7 @@ def own_context(master):
     _check_master(master)
     with ExitStack() as stack:
         log = stack.enter_context(tempfile.TemporaryFile())
-        stack.enter_context(_environment(PYSPARK_PYTHON=sys.executable))
+        stack.enter_context(_environment(PYSPARK_PYTHON=sys.executable, **_here(master)))
         stack.enter_context(_signal_handler())
         if SparkContext._gateway is None:  # else someone's context was here before
             _check_java()
@@ -107,6 +107,11 @@ def _check_java():
     if version < _LEAST_JAVA:
         raise MissingDependencyError(f'Spark needs Java {_LEAST_JAVA} or newer, this is Java '
                                      f'{version}; {_INSTALL}')
+
+
+def _here(master):
+    """Name this machine where nothing else is, since not every machine can resolve its name."""
+    return {'SPARK_LOCAL_IP': '127.0.0.1'} if master.startswith('local') else {}
 
 
 def _settings(master):
