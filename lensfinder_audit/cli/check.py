@@ -9,6 +9,7 @@ from lensfinder_audit.cli.check_files import FILE_CHECKS, run_on_files, show
 from lensfinder_audit.cli.check_sensitivity import run_sensitivity
 from lensfinder_audit.cli.options import (column_options, given_options, read_bins, read_finders,
                                           read_numbers, read_pairs, sample_options)
+from lensfinder_audit.cli.progress import ProgressBar
 from lensfinder_audit.exceptions import ConfigError
 
 __all__ = ['check_command']
@@ -129,31 +130,13 @@ def _run(name, arguments, output, overwrite, values):
         raise ConfigError(f'write it as "check {name} SCORES"; {len(arguments)} tables were given')
     if output:
         refuse_folder(output, overwrite=overwrite, marker='findings.ecsv')
-    with _Bar() as bar:
+    with ProgressBar('stamps') as bar:
         findings, tables = run_alone(name, arguments[0], negatives=values['negatives'],
                                      conditions=list(values['conditions']), store=values['store'],
                                      known=values['known'], injections=values['injections'],
                                      classifier=_finder(values['model']), frozen=values['frozen'],
                                      progress=bar, **_options(values))
     return show(check.question, findings, tables, output, overwrite)
-
-
-class _Bar:
-    """A progress bar that is told how many stamps were read, and of how many."""
-
-    def __enter__(self):
-        self._bar = None
-        return self
-
-    def __exit__(self, *error):
-        if self._bar is not None:
-            self._bar.close()
-
-    def __call__(self, done, total):
-        from tqdm import tqdm
-
-        self._bar = self._bar or tqdm(total=total, unit=' stamps', disable=None)
-        self._bar.update(done - self._bar.n)
 
 
 def _finder(model):

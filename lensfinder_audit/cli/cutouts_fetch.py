@@ -3,6 +3,7 @@
 import click
 
 from lensfinder_audit.cli.options import engine_options, make_engine, read_pairs
+from lensfinder_audit.cli.progress import ProgressBar
 
 __all__ = ['fetch']
 
@@ -74,7 +75,7 @@ def fetch(context, objects, output, bricks, shard_size, dtype, manifest, overwri
     _say_plan(plan, source, reader)
     if dry_run:
         return
-    with _Bar() as bar:
+    with ProgressBar('bricks') as bar:
         result = fetch_cutouts(plan, output, source, reader, dtype=dtype, shard_size=shard_size,
                                engine=make_engine(engine, address, workers), progress=bar)
     if manifest:
@@ -162,20 +163,3 @@ def _write_manifest(table, output, path, overwrite):
     from lensfinder_audit.files import write_whole
 
     write_whole(objects_in_store(table, CutoutStore(output)), path, overwrite=overwrite)
-
-
-class _Bar:
-    """A progress bar that is told how much is done, and of how much."""
-
-    def __enter__(self):
-        from tqdm import tqdm
-
-        self._bar = tqdm(unit=' bricks', disable=None)
-        return self
-
-    def __exit__(self, *error):
-        self._bar.close()
-
-    def __call__(self, done, total):
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from lensfinder_audit.cli.options import engine_options, make_engine
+from lensfinder_audit.cli.progress import ProgressBar
 
 __all__ = ['verify_command']
 
@@ -36,7 +37,7 @@ def verify_command(context, store, output, overwrite, **engine):
     _refuse_output(output, overwrite)
     found = CutoutStore(store)
     parts = output and Path(output).resolve().with_name(f'.{Path(output).name}.parts')
-    with _Bar() as bar:
+    with ProgressBar('partitions') as bar:
         table = quality_table(found, engine=make_engine(**engine), parts=parts, progress=bar)
     _say(table, found)
     if output:
@@ -71,21 +72,3 @@ def _say(table, store):
         click.echo(f'Damaged: {row["object_id"]}: {row["problem"]}', err=True)
     if len(damaged) > _SHOWN:
         click.echo(f'... and {len(damaged) - _SHOWN:,} more', err=True)
-
-
-class _Bar:
-    """A progress bar that is given how many partitions are done."""
-
-    def __enter__(self):
-        self._bar = None
-        return self
-
-    def __exit__(self, *error):
-        if self._bar is not None:
-            self._bar.close()
-
-    def __call__(self, done, total):
-        from tqdm import tqdm
-
-        self._bar = self._bar or tqdm(total=total, unit=' partitions', disable=None)
-        self._bar.update(done - self._bar.n)
