@@ -11,12 +11,18 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from lensfinder_audit._split_sample import (CUTOUT_WIDTH, SAME_OBJECT, SplitFindings,
-                                            SplitSample)
+from lensfinder_audit import _split_sample
+from lensfinder_audit._split_sample import SplitFindings, SplitSample
 from lensfinder_audit.sky_index import nearest_of_others
 from lensfinder_audit.splits import NSIDE, SEED
 
 __all__ = ['SplitReport', 'verify_splits', 'random_overlap', 'CUTOUT_WIDTH', 'SAME_OBJECT']
+
+#: Side of a published cutout, 101 pixels of 0.262 arcsec.
+CUTOUT_WIDTH = _split_sample.CUTOUT_WIDTH
+
+#: Positions nearer than this are taken to be one object.
+SAME_OBJECT = _split_sample.SAME_OBJECT
 
 
 @dataclass(frozen=True)

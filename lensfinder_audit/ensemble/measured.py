@@ -87,7 +87,8 @@ def measure_study(study, found, injected=None):
     -------
     tables : dict of str to `~astropy.table.QTable`
         ``yields``, ``yield_differences``, ``contrasts``, ``diversity``, ``discovery_sets``,
-        ``completeness_by_<condition>``, ``covered_area``, those of `measure_injected` and
+        ``completeness_by_<condition>``, ``covered_area``, those of
+        `~lensfinder_audit.ensemble.injected.measure_injected` and
         ``stratification``, where there is something to put into them, and ``objects``.
     """
     shared = {'confidence': 0.95, 'n_resamples': 2000, 'seed': 0} | {
