@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import QTable, Table
 
 from lensfinder_audit.config import InputFile
-from lensfinder_audit.exceptions import ConfigError, TableError, did_you_mean
+from lensfinder_audit.exceptions import ConfigError, InputFileError, TableError, did_you_mean
 from lensfinder_audit.files import read_table
 
 __all__ = ['InjectionSet', 'open_injections', 'open_sets', 'recorded_sets', 'assign_sets']
@@ -163,12 +163,20 @@ def open_injections(injections):
         With ``host``, ``cell`` and ``score``, one row per injection that has a score.
     images : `~lensfinder_audit.cutouts.CutoutStore` or None
         By ``object_id``.
+
+    Raises
+    ------
+    InputFileError
+        If there is no such folder or table.
     """
     from lensfinder_audit.cutouts import CutoutStore
 
     if injections is None or isinstance(injections, Table):
         return _scored(injections), None
     path = Path(injections)
+    if not path.exists():
+        raise InputFileError(f'{path}: there is no such file or folder; give the output of '
+                             '"lensfinder-audit inject"')
     images = path / _IMAGES if path.is_dir() else None
     table = read_table(path / _INJECTIONS if path.is_dir() else path)
     return _scored(table), CutoutStore(images) if images and images.is_dir() else None

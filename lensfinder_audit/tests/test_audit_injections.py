@@ -8,9 +8,9 @@ from astropy.table import QTable
 from numpy.testing import assert_allclose
 
 from lensfinder_audit.audit import audit
-from lensfinder_audit.audit_injections import InjectionSet, assign_sets
+from lensfinder_audit.audit_injections import InjectionSet, assign_sets, open_injections
 from lensfinder_audit.cli.tests.running import refusal, run
-from lensfinder_audit.exceptions import ConfigError, TableError
+from lensfinder_audit.exceptions import ConfigError, InputFileError, TableError
 from lensfinder_audit.files import read_table, write_whole
 from lensfinder_audit.plotting.beside import figures_together
 from lensfinder_audit.tests.made_up import make_table
@@ -126,3 +126,8 @@ def test_injections_of_nobody_are_refused_in_one_line(tmp_path):
     assert 'say whose they are' in refusal(tmp_path, *command, tmp_path / 'one')
     assert 'each needs its finder' in refusal(tmp_path, *command, tmp_path / 'one',
                                               '--injections', tmp_path / 'one')
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputFileError, match='nowhere: there is no such folder; give the output'):
+        open_injections(tmp_path / 'nowhere')
