@@ -129,5 +129,5 @@ def test_injections_of_nobody_are_refused_in_one_line(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InputFileError, match='nowhere: there is no such folder; give the output'):
+    with pytest.raises(InputFileError, match='nowhere: there is no such file or folder; give'):
         open_injections(tmp_path / 'nowhere')
